@@ -1,1 +1,27 @@
-//! Values.
+//! Values that every room shares: ids, amounts, prices, session terms, vouchers, transcripts.
+//!
+//! Nothing here does IO, reads a clock or is async; every value is checked once, at construction,
+//! and is trusted from then on.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+pub mod amount;
+pub mod attach;
+pub mod id;
+pub mod price;
+mod sol;
+pub mod tally;
+pub mod terms;
+pub mod time;
+pub mod transcript;
+pub mod voucher;
+
+pub use alloy_primitives::{Address, B256, Signature, U256};
+pub use amount::{Amount, AmountError};
+pub use attach::AttachChallenge;
+pub use id::{ChainId, ModelId, ParseIdError, SessionId, SessionKey};
+pub use price::Price;
+pub use tally::{Tally, TallyError, TallyState};
+pub use terms::SessionTerms;
+pub use time::{TimeError, UnixSeconds};
+pub use transcript::{Frontier, FrontierError, InclusionProof, Transcript};
+pub use voucher::{Signature65, SignatureError, SignedVoucher, Voucher};
