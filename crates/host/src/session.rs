@@ -65,6 +65,8 @@ pub enum Command {
     },
     /// End now.
     End(EndReason),
+    /// Let the running request finish, then end for this reason.
+    Drain(EndReason),
 }
 
 /// A session's mailbox.

@@ -6,9 +6,11 @@ mod serve;
 mod settle;
 mod voucher;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capstan_base::{SessionKey, SessionTerms};
+use capstan_base::{ChainId, SessionKey, SessionTerms};
+use capstan_chain::ChainClient;
 use capstan_store::Store;
 use capstan_wire::session::{EndReason, FromHost, FromRenter};
 use capstan_wire::{ApiError, ErrorCode};
@@ -30,6 +32,8 @@ pub struct SessionContext {
     pub store: Store,
     /// Where ended sessions go.
     pub outbox: Arc<Outbox>,
+    /// Chains, for deposits that were topped up.
+    pub chains: BTreeMap<ChainId, Arc<ChainClient>>,
     /// Limits.
     pub config: HostConfig,
 }
@@ -102,7 +106,10 @@ impl SessionActor {
     }
 
     async fn step(&mut self, mailbox: &mut mpsc::Receiver<Command>) -> Flow {
-        if let (Some(reason), 0) = (self.ending, self.meter.uncovered()) {
+        if let Some(reason) = self.ending
+            && self.running.is_none()
+            && self.meter.uncovered() == 0
+        {
             return Flow::End(reason);
         }
         let (deadline, reason) = self.next_deadline();
@@ -123,7 +130,11 @@ impl SessionActor {
     }
 
     fn next_deadline(&self) -> (Instant, EndReason) {
-        if self.expires <= self.deadline.0 { (self.expires, EndReason::Expired) } else { self.deadline }
+        if self.expires <= self.deadline.0 {
+            (self.expires, self.ending.unwrap_or(EndReason::Expired))
+        } else {
+            self.deadline
+        }
     }
 
     /// True if the running request may take another token.
@@ -163,6 +174,12 @@ impl SessionActor {
                 Flow::Continue
             }
             Command::End(reason) => Flow::End(reason),
+            Command::Drain(reason) => {
+                self.ending = Some(reason);
+                let latest = Instant::now() + self.context.config.drain;
+                self.expires = self.expires.min(latest);
+                Flow::Continue
+            }
         }
     }
 

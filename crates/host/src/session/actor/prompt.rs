@@ -81,9 +81,13 @@ impl SessionActor {
             })
             .await
             .map_err(|error| self.backend_failed(&error))?;
-        let served = self.served.clone();
-        let pieces = ids.iter().map(|id| (*id, served.piece(*id)));
-        self.meter.push_prompt(pieces, credit).map_err(|room| self.payment_needed(room, ids.len()))?;
+        let mut counted = self.count_prompt(&ids, credit);
+        if counted == Err(Room::DepositExhausted) {
+            // Perhaps it was topped up since it was read.
+            self.refresh_deposit().await;
+            counted = self.count_prompt(&ids, credit);
+        }
+        counted.map_err(|room| self.payment_needed(room, ids.len()))?;
         self.running = Some(Running {
             request_id: prompt.request_id,
             sink,
@@ -94,6 +98,24 @@ impl SessionActor {
             generation,
         });
         Ok(ids)
+    }
+
+    fn count_prompt(&mut self, ids: &[u32], credit: Credit) -> Result<(), Room> {
+        let served = self.served.clone();
+        self.meter.push_prompt(ids.iter().map(|id| (*id, served.piece(*id))), credit)
+    }
+
+    /// Reads top-ups. A chain that cannot be read leaves the deposit as it was.
+    async fn refresh_deposit(&mut self) {
+        let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return };
+        match chain.session(self.key.session_id).await {
+            Ok(state) => {
+                if let Some(deposit) = self.terms.deposit.checked_add(state.top_up) {
+                    self.meter.set_deposit(deposit.max(self.meter.deposit()));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "chain unreadable; deposit left as it was"),
+        }
     }
 
     /// The renter stops a request.
