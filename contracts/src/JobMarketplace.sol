@@ -8,6 +8,7 @@ import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
 import {CloseReason, Completion, Session, SessionStatus, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
+import {CalldataHash} from "./libraries/CalldataHash.sol";
 import {PackedSession, PackedSessionLib} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {SessionSettlement} from "./SessionSettlement.sol";
@@ -82,39 +83,38 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// @inheritdoc IJobMarketplace
     function completeSessionJob(Completion calldata completion) external nonReentrant {
-        (bytes32 sessionId, PackedSession session) = _load(completion.terms);
-        bytes memory refusal = _refusalOf(completion, sessionId, session);
+        (, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund) = _tryComplete(completion);
         if (refusal.length != 0) LowLevelCall.bubbleRevert(refusal);
-        _pay(completion.terms, _complete(completion, sessionId, session));
+        _pay(completion.terms, hostPaid, fee, refund);
     }
 
     /// @inheritdoc IJobMarketplace
-    /// @dev Each item is checked without changing anything and then applied without a way to fail, so that none
-    /// needs a call frame of its own. All effects come before the first refund leaves. Calldata that does not
-    /// decode as completions is refused as a whole.
+    /// @dev An item is checked before it changes anything and then cannot fail, so none needs a call frame of its
+    /// own. All effects come before the first refund leaves, and credits are summed over items in one token that
+    /// follow each other. Calldata that does not decode as completions is refused as a whole.
     function completeSessionJobs(Completion[] calldata completions) external nonReentrant {
         uint96[] memory refunds = new uint96[](completions.length);
-        Tally memory tally;
+        address token;
+        uint256 earned;
+        uint256 fees;
         for (uint256 i = 0; i < completions.length; ++i) {
             Completion calldata completion = completions[i];
-            (bytes32 sessionId, PackedSession session) = _load(completion.terms);
-            bytes memory refusal = _refusalOf(completion, sessionId, session);
+            (bytes32 sessionId, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund) =
+                _tryComplete(completion);
             if (refusal.length != 0) {
                 emit SessionCompletionFailed(i, sessionId, refusal);
                 continue;
             }
-            if (completion.terms.token != tally.token) {
-                _credit(tally);
-                tally = Tally({token: completion.terms.token, host: 0, fee: 0});
+            if (completion.terms.token != token) {
+                _credit(msg.sender, token, earned, fees);
+                (token, earned, fees) = (completion.terms.token, 0, 0);
             }
-            Split memory split = _complete(completion, sessionId, session);
-            tally.host += split.host;
-            tally.fee += split.fee;
-            refunds[i] = split.refund;
+            earned += hostPaid;
+            fees += fee;
+            refunds[i] = refund;
         }
-        _credit(tally);
+        _credit(msg.sender, token, earned, fees);
         for (uint256 i = 0; i < refunds.length; ++i) {
-            if (refunds[i] == 0) continue;
             SessionTerms calldata terms = completions[i].terms;
             _payOrCredit(terms.renter, terms.token, refunds[i]);
         }
@@ -191,7 +191,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// @inheritdoc IJobMarketplace
     function sessionIdOf(SessionTerms calldata terms) public pure returns (bytes32) {
-        return keccak256(abi.encode(terms));
+        return CalldataHash.hash(terms);
     }
 
     /// @dev Everything of an opening but the money.

@@ -34,14 +34,25 @@ abstract contract ProtocolFee is IJobMarketplace, IProtocolFee, PaymentEscrow, O
     }
 
     /// @inheritdoc IProtocolFee
-    function withdrawFees(address token, address to) external nonReentrant returns (uint256 amount) {
+    function withdrawFees(address token, address[] calldata hosts, address to)
+        external
+        nonReentrant
+        returns (uint256 amount)
+    {
         if (msg.sender != feeRecipient) revert NotFeeRecipient(msg.sender);
-        return _withdraw(_feeAccount(), token, to);
+        for (uint256 i = 0; i < hosts.length; ++i) {
+            uint256 fees = _takeFees(hosts[i], token);
+            if (fees == 0) continue;
+            amount += fees;
+            emit FeesWithdrawn(hosts[i], token, to, fees);
+        }
+        if (amount == 0) revert NothingToWithdraw(msg.sender, token);
+        _send(token, to, amount);
     }
 
-    /// @dev Where fees wait in the ledger. Nobody can call as this address, so only `withdrawFees` pays it out.
-    function _feeAccount() internal view returns (address) {
-        return address(this);
+    /// @inheritdoc IProtocolFee
+    function feesOf(address host, address token) external view returns (uint256) {
+        return _feesOf(host, token);
     }
 
     function _setFeeBps(uint16 feeBps_) private {

@@ -5,6 +5,7 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Voucher} from "./interfaces/SessionTypes.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {CalldataHash} from "./libraries/CalldataHash.sol";
 
 /// @title Vouchers: their digest, and who signed it.
 abstract contract VoucherVerifier is EIP712 {
@@ -14,11 +15,7 @@ abstract contract VoucherVerifier is EIP712 {
     constructor() EIP712("Capstan", "1") {}
 
     function _voucherDigest(Voucher calldata voucher) internal view returns (bytes32) {
-        return _hashTypedDataV4(
-            keccak256(
-                abi.encode(VOUCHER_TYPEHASH, voucher.sessionId, voucher.amount, voucher.tokens, voucher.transcriptRoot)
-            )
-        );
+        return _hashTypedDataV4(CalldataHash.hashStruct(voucher, VOUCHER_TYPEHASH));
     }
 
     /// @dev 65-byte ECDSA with low s first, because that needs no look at the key's account (2,600 gas); then
