@@ -66,7 +66,11 @@ impl Admission {
     }
 
     /// Checks what needs no chain: host, model, expiry.
-    fn check_terms(&self, terms: &SessionTerms, now: UnixSeconds) -> Result<&ServedModel, ApiError> {
+    fn check_terms(
+        &self,
+        terms: &SessionTerms,
+        now: UnixSeconds,
+    ) -> Result<&ServedModel, ApiError> {
         if terms.host != self.host {
             return Err(ApiError::new(
                 ErrorCode::WrongHost,
@@ -100,7 +104,8 @@ impl Admission {
         let chain = self.chain(claim.chain_id)?;
         let key = self.key(claim)?;
         let served = self.check_terms(claim.terms, now)?.clone();
-        let state = chain.session(key.session_id).await.map_err(|error| unreadable(chain, &error))?;
+        let state =
+            chain.session(key.session_id).await.map_err(|error| unreadable(chain, &error))?;
         match state.status {
             SessionStatus::Active => {}
             SessionStatus::None => {

@@ -72,14 +72,12 @@ impl From<ApiError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.code.status())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.0.body())).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             // Seconds; clients retry 503 on their own and should not at once.
-            response
-                .headers_mut()
-                .insert("retry-after", axum::http::HeaderValue::from_static("2"));
+            response.headers_mut().insert("retry-after", axum::http::HeaderValue::from_static("2"));
         }
         response
     }

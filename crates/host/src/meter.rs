@@ -49,7 +49,12 @@ pub struct Meter {
 
 impl Meter {
     /// A new session with nothing used.
-    pub fn new(session_id: capstan_base::SessionId, price: Price, deposit: Amount, window: u64) -> Self {
+    pub fn new(
+        session_id: capstan_base::SessionId,
+        price: Price,
+        deposit: Amount,
+        window: u64,
+    ) -> Self {
         Self {
             session_id,
             tally: Tally::new(price),
@@ -176,7 +181,10 @@ impl Meter {
         if voucher.session_id != self.session_id {
             return refuse(
                 ErrorCode::VoucherMismatch,
-                format!("the voucher is for session {}, this is {}", voucher.session_id, self.session_id),
+                format!(
+                    "the voucher is for session {}, this is {}",
+                    voucher.session_id, self.session_id
+                ),
             );
         }
         if voucher.amount > self.deposit {
@@ -188,14 +196,18 @@ impl Meter {
         if voucher.amount <= self.signed() {
             return refuse(
                 ErrorCode::VoucherNotHigher,
-                format!("the voucher states {}, {} is signed already", voucher.amount, self.signed()),
+                format!(
+                    "the voucher states {}, {} is signed already",
+                    voucher.amount,
+                    self.signed()
+                ),
             );
         }
         if let Some(exact) = self.checkpoints.iter().find(|point| point.voucher == *voucher) {
             return Ok(exact.state.clone());
         }
-        if voucher.tokens > self.tally.tokens() && voucher.amount >= self.owed() {
-            // Signed ahead of the work: a ceiling. What was served so far is what is stored.
+        if voucher.is_ceiling() && voucher.amount >= self.owed() {
+            // What was served so far is what is stored; the rest is still to be served.
             return Ok(self.tally.state());
         }
         refuse(

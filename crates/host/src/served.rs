@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capstan_base::ModelId;
-use capstan_model::Model;
+use capstan_model::{Message, Model};
 use capstan_wire::openai::Prompt;
 use capstan_wire::{ApiError, ErrorCode};
 
@@ -23,7 +23,7 @@ pub struct ServedModel {
 impl ServedModel {
     /// Id on chain: hash of the weights file.
     pub fn id(&self) -> ModelId {
-        self.model.id()
+        ModelId(self.model.id().into())
     }
 
     /// True if a client's `model` field means this one: its name, its id, or nothing.
@@ -40,7 +40,7 @@ impl ServedModel {
             Prompt::Messages(messages) => {
                 let messages: Vec<_> = messages
                     .iter()
-                    .map(|message| (message.role.as_str(), message.content.as_str()))
+                    .map(|message| Message::new(&message.role, &message.content))
                     .collect();
                 self.model.encode_chat(&messages).map_err(bad)?
             }

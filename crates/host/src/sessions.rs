@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher};
-use capstan_kit::clock::Clock;
-use capstan_store::{NewSession, SessionRecord, SessionState, Store, StoreError};
+use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
+use capstan_store::{NewSession, Session, SessionState, Store, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
@@ -25,7 +24,6 @@ pub struct Sessions {
 struct Shared {
     admission: Admission,
     context: SessionContext,
-    clock: Arc<dyn Clock>,
     running: Mutex<HashMap<SessionKey, SessionHandle>>,
     tasks: TaskTracker,
     draining: AtomicBool,
@@ -33,12 +31,11 @@ struct Shared {
 
 impl Sessions {
     /// An empty table.
-    pub fn new(admission: Admission, context: SessionContext, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(admission: Admission, context: SessionContext) -> Self {
         Self {
             shared: Arc::new(Shared {
                 admission,
                 context,
-                clock,
                 running: Mutex::default(),
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
@@ -66,7 +63,7 @@ impl Sessions {
     pub async fn resume_stored(&self) -> Result<usize, StoreError> {
         let mut resumed = 0;
         for state in [SessionState::Open, SessionState::Detached] {
-            for record in self.store().sessions_in(state, u32::MAX).await? {
+            for record in self.store().sessions_in(state).await? {
                 if self.start_stored(record).is_some() {
                     resumed += 1;
                 }
@@ -94,7 +91,7 @@ impl Sessions {
                 format!("session {} is {} here", key.session_id, record.state.as_str()),
             ));
         }
-        let admitted = self.admission().admit(claim, self.shared.clock.now()).await?;
+        let admitted = self.admission().admit(claim, self.now()).await?;
         let head = self
             .admission()
             .chain(claim.chain_id)?
@@ -106,9 +103,8 @@ impl Sessions {
                 key,
                 terms: claim.terms.clone(),
                 price: admitted.price,
-                deposit: admitted.deposit,
+                opened_at: self.now(),
                 admitted_block: head,
-                opened_at: self.shared.clock.now(),
             })
             .await
             .map_err(storage)?;
@@ -130,7 +126,7 @@ impl Sessions {
         Ok((key, self.start(key, actor)))
     }
 
-    fn start_stored(&self, record: SessionRecord) -> Option<SessionHandle> {
+    fn start_stored(&self, record: Session) -> Option<SessionHandle> {
         let key = record.key;
         let served = self.admission().models.iter().find(|s| s.id() == record.terms.model);
         let Some(served) = served.cloned() else {
@@ -138,10 +134,14 @@ impl Sessions {
                 "stored session's model is not served any more; its session waits");
             return None;
         };
-        let mut meter =
-            Meter::new(key.session_id, record.price, record.deposit, self.config().window);
-        if let Some((voucher, state)) = record.newest
-            && let Err(error) = meter.resume(voucher, state)
+        // Top-ups are read again when they are needed.
+        let deposit = record
+            .voucher
+            .as_ref()
+            .map_or(record.terms.deposit, |newest| newest.voucher.amount.max(record.terms.deposit));
+        let mut meter = Meter::new(key.session_id, record.price, deposit, self.config().window);
+        if let Some(voucher) = record.voucher
+            && let Err(error) = meter.resume(voucher, record.tally)
         {
             tracing::error!(session = %key.session_id, %error, "stored tally is torn");
             return None;
@@ -214,7 +214,7 @@ impl Sessions {
         &self,
         session: SessionId,
         chain: Option<ChainId>,
-    ) -> Result<Option<SessionRecord>, ApiError> {
+    ) -> Result<Option<Session>, ApiError> {
         for client in self.admission().chains.values() {
             if chain.is_some_and(|chain| chain != client.chain_id()) {
                 continue;
@@ -254,8 +254,12 @@ impl Sessions {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> UnixSeconds {
+        self.shared.context.clock.now()
+    }
+
     fn expiry_instant(&self, terms: &SessionTerms) -> Instant {
-        let left = terms.expiry.since(self.shared.clock.now());
+        let left = terms.expiry.since(self.now());
         Instant::now() + core::time::Duration::from_secs(left)
     }
 }

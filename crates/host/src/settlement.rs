@@ -11,11 +11,8 @@ use std::sync::Arc;
 use capstan_base::{Address, Amount, ChainId, SessionKey, SessionTerms, SignedVoucher};
 use capstan_chain::{ChainClient, SessionStatus, calls};
 use capstan_engine::{Engine, IntentStatus};
-use capstan_store::{ClosingFigures, NewIntent, SessionRecord, SessionState, Store, StoreError};
+use capstan_store::{Closing, NewIntent, Session, SessionState, Store, StoreError};
 use capstan_wire::session::EndReason;
-
-/// Sessions looked at per pass: a pass stays short however many there are.
-const PER_PASS: u32 = 256;
 
 /// Puts settlements where the engine finds them.
 pub struct Outbox {
@@ -44,7 +41,7 @@ impl Outbox {
         let intent = newest
             .filter(|_| !claim.is_zero())
             .map(|signed| self.intent(key, terms, signed, claim));
-        self.store.settle_session(key, reason.as_str().to_owned(), intent).await?;
+        self.store.settle_session(key, reason.as_str(), intent).await?;
         self.engine.notify();
         Ok(())
     }
@@ -111,7 +108,7 @@ impl Reconciler {
     /// One pass over settling sessions.
     pub async fn finish_settled(&self) -> Result<Pass, StoreError> {
         let mut pass = Pass::default();
-        for session in self.store.sessions_in(SessionState::Settling, PER_PASS).await? {
+        for session in self.store.sessions_in(SessionState::Settling).await? {
             pass.settling += 1;
             match self.finish(&session).await {
                 Ok(true) => pass.finished += 1,
@@ -131,7 +128,7 @@ impl Reconciler {
     pub async fn closing_elsewhere(&self) -> Result<Vec<SessionKey>, StoreError> {
         let mut found = Vec::new();
         for state in [SessionState::Open, SessionState::Detached] {
-            for session in self.store.sessions_in(state, PER_PASS).await? {
+            for session in self.store.sessions_in(state).await? {
                 let key = session.key;
                 let Some(chain) = self.chains.get(&key.chain_id) else { continue };
                 match chain.session(key.session_id).await.map(|state| state.status) {
@@ -145,7 +142,7 @@ impl Reconciler {
         Ok(found)
     }
 
-    async fn finish(&self, session: &SessionRecord) -> Result<bool, FinishError> {
+    async fn finish(&self, session: &Session) -> Result<bool, FinishError> {
         let key = session.key;
         let Some(intent) = session.settle_intent else { return Ok(false) };
         let chain = self.chains.get(&key.chain_id).ok_or(FinishError::NoChain(key.chain_id))?;
@@ -155,13 +152,13 @@ impl Reconciler {
             }
             // Refused by the contract: somebody else closed it, and the chain says how.
             IntentStatus::Final { success: false, .. } | IntentStatus::Failed { .. } => {
-                chain.closing_of(key.session_id, session.opened_block).await?
+                chain.closing_of(key.session_id, session.admitted_block).await?
             }
             _ => return Ok(false),
         };
         let Some(closing) = closing else { return Ok(false) };
-        let figures = ClosingFigures {
-            host_paid: closing.host_paid,
+        let figures = Closing {
+            paid: closing.host_paid,
             fee: closing.fee,
             refund: closing.refund,
             close_tx: closing.tx_hash,

@@ -8,14 +8,13 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use async_trait::async_trait;
-use capstan_model::{Generation as Sampled, GenerationParams, Model, Progress};
+use capstan_model::{
+    Finish, Generation as Sampled, GenerationParams, Model, Sampling, Step as Progress,
+};
 use capstan_wire::session::FinishReason;
 use tokio::sync::oneshot;
 
 use super::{Backend, BackendError, GenerateRequest, GeneratedToken, Generation, Step};
-
-/// Prompt tokens per unit of work: long prompts give way to other sessions this often.
-const PREFILL_STRETCH: usize = 16;
 
 struct Unit {
     sampled: Box<Sampled>,
@@ -48,17 +47,15 @@ fn work(queue: &Mutex<mpsc::Receiver<Unit>>) {
         // Only the receive is under the lock; a poisoned lock still guards a sound queue.
         let unit = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Unit { mut sampled, done }) = unit else { return };
-        let step = match sampled.advance(PREFILL_STRETCH) {
-            Ok(Progress::Prefill) => Ok(None),
+        let step = match sampled.advance() {
+            Ok(Progress::Prefill { .. }) => Ok(None),
             Ok(Progress::Token(token)) => Ok(Some(Step::Token(GeneratedToken {
                 id: token.id,
                 logprob: Some(f64::from(token.logprob)),
             }))),
             Ok(Progress::Finished(finish)) => Ok(Some(Step::Finished(match finish {
-                capstan_model::Finish::Stop => FinishReason::Stop,
-                capstan_model::Finish::Length | capstan_model::Finish::Context => {
-                    FinishReason::Length
-                }
+                Finish::Stop => FinishReason::Stop,
+                Finish::Length | Finish::Context => FinishReason::Length,
             }))),
             Err(error) => Err(BackendError::Failed(error.to_string())),
         };
@@ -70,18 +67,15 @@ fn work(queue: &Mutex<mpsc::Receiver<Unit>>) {
 #[async_trait]
 impl Backend for ReferenceBackend {
     async fn start(&self, request: GenerateRequest) -> Result<Box<dyn Generation>, BackendError> {
+        let refused = |error: capstan_model::Error| BackendError::Refused(error.to_string());
+        let sampling = Sampling::new(request.temperature, request.top_p, request.seed);
         let params = GenerationParams {
             max_tokens: usize::try_from(request.max_tokens).unwrap_or(usize::MAX),
-            temperature: request.temperature,
-            top_p: request.top_p,
-            seed: request.seed,
+            sampling: sampling.map_err(refused)?,
         };
-        let sampled = Sampled::new(Arc::clone(&self.model), &request.prompt, params)
-            .map_err(|error| BackendError::Refused(error.to_string()))?;
-        Ok(Box::new(Queued {
-            units: self.units.clone(),
-            state: State::Idle(Box::new(sampled)),
-        }))
+        let sampled =
+            Sampled::new(Arc::clone(&self.model), request.prompt, params).map_err(refused)?;
+        Ok(Box::new(Queued { units: self.units.clone(), state: State::Idle(Box::new(sampled)) }))
     }
 
     fn name(&self) -> &'static str {

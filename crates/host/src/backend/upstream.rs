@@ -24,7 +24,7 @@ pub struct UpstreamConfig {
     /// Base URL up to and including `/v1`.
     pub base_url: String,
     /// Bearer token, if the server wants one.
-    pub api_key: Option<capstan_kit::secret::Secret>,
+    pub api_key: Option<capstan_kit::Secret>,
     /// Name of the model there.
     pub model: String,
 }
@@ -245,7 +245,8 @@ impl UpstreamGeneration {
                 .tokenizer()
                 .encode(&self.unnumbered, false)
                 .map_err(|error| BackendError::Failed(error.to_string()))?;
-            self.counted = self.counted.saturating_add(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+            self.counted =
+                self.counted.saturating_add(u64::try_from(ids.len()).unwrap_or(u64::MAX));
             self.ready.extend(ids.into_iter().map(|id| GeneratedToken { id, logprob: None }));
         }
         let Some(usage) = self.reported else { return Ok(()) };

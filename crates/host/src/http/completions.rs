@@ -111,11 +111,8 @@ async fn answer(
     request: GenerationRequest,
 ) -> Result<Response, Failure> {
     let credential = credential(state, headers)?;
-    let claim = Claim {
-        chain_id: credential.chain_id,
-        terms: &credential.terms,
-        price: credential.price,
-    };
+    let claim =
+        Claim { chain_id: credential.chain_id, terms: &credential.terms, price: credential.price };
     state.sessions.verify_voucher(&claim, &credential.voucher)?;
     let (_, session) = state.sessions.open(&claim).await?;
     let assembler = Assembler::new(
@@ -184,38 +181,41 @@ fn events_of(
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let opening = assembler.opening(&started.prompt_ids).map(|chunk| data(&chunk));
     let state = (assembler, started, receiver, Progress::default(), false);
-    let rest = stream::unfold(state, |(assembler, started, mut receiver, mut progress, over)| async move {
-        if over {
-            return None;
-        }
-        let (events, over) = match receiver.recv().await {
-            Some(GenerationEvent::Token { id, text, piece, logprob }) => {
-                progress.completion_tokens = progress.completion_tokens.saturating_add(1);
-                let delta = Delta {
-                    text,
-                    ids: vec![id],
-                    logprobs: logprob.map(|logprob| (piece, logprob)).into_iter().collect(),
-                };
-                (vec![data(&assembler.piece(&delta, progress.usage(&started)))], false)
+    let rest = stream::unfold(
+        state,
+        |(assembler, started, mut receiver, mut progress, over)| async move {
+            if over {
+                return None;
             }
-            Some(GenerationEvent::Finished { reason, text }) => {
-                let mut events = Vec::new();
-                if !text.is_empty() {
-                    let delta = Delta { text, ..Delta::default() };
-                    events.push(data(&assembler.piece(&delta, progress.usage(&started))));
+            let (events, over) = match receiver.recv().await {
+                Some(GenerationEvent::Token { id, text, piece, logprob }) => {
+                    progress.completion_tokens = progress.completion_tokens.saturating_add(1);
+                    let delta = Delta {
+                        text,
+                        ids: vec![id],
+                        logprobs: logprob.map(|logprob| (piece, logprob)).into_iter().collect(),
+                    };
+                    (vec![data(&assembler.piece(&delta, progress.usage(&started)))], false)
                 }
-                let closing = assembler.closing(reason, progress.usage(&started));
-                events.extend(closing.iter().map(data));
-                events.push(Event::default().data("[DONE]"));
-                (events, true)
-            }
-            Some(GenerationEvent::Failed(error)) => (vec![data(&error.body())], true),
-            // Never a clean end: the session ended under the answer.
-            None => (vec![data(&cut_off().body())], true),
-        };
-        let events = stream::iter(events.into_iter().map(Ok));
-        Some((events, (assembler, started, receiver, progress, over)))
-    });
+                Some(GenerationEvent::Finished { reason, text }) => {
+                    let mut events = Vec::new();
+                    if !text.is_empty() {
+                        let delta = Delta { text, ..Delta::default() };
+                        events.push(data(&assembler.piece(&delta, progress.usage(&started))));
+                    }
+                    let closing = assembler.closing(reason, progress.usage(&started));
+                    events.extend(closing.iter().map(data));
+                    events.push(Event::default().data("[DONE]"));
+                    (events, true)
+                }
+                Some(GenerationEvent::Failed(error)) => (vec![data(&error.body())], true),
+                // Never a clean end: the session ended under the answer.
+                None => (vec![data(&cut_off().body())], true),
+            };
+            let events = stream::iter(events.into_iter().map(Ok));
+            Some((events, (assembler, started, receiver, progress, over)))
+        },
+    );
     stream::iter(opening.map(Ok)).chain(rest.flatten())
 }
 

@@ -61,16 +61,13 @@ pub(super) async fn session(
         ApiError::new(ErrorCode::UnknownSession, format!("session {id} was never served here"))
     })?;
     let chain = state.sessions.admission().chain(record.key.chain_id)?;
-    let (tokens_used, signed) = record
-        .newest
-        .as_ref()
-        .map_or((0, Amount::ZERO), |(voucher, state)| (state.frontier.size, voucher.voucher.amount));
+    let signed = record.voucher.as_ref().map_or(Amount::ZERO, |newest| newest.voucher.amount);
     Ok(Json(SessionInfo {
         session_id: id,
         chain_id: record.key.chain_id,
         chain_name: chain.config().name.clone(),
         status: record.state.as_str().into(),
-        tokens_used,
+        tokens_used: record.tally.frontier.size,
         signed,
         native_token: chain.config().native.symbol.clone(),
         ended_by: record.end_reason,

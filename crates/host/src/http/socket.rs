@@ -38,7 +38,10 @@ const ATTACH_WITHIN: Duration = Duration::from_secs(30);
 /// A peer that takes no byte for this long is gone.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) async fn upgrade(State(state): State<FrontState>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn upgrade(
+    State(state): State<FrontState>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     upgrade
         .read_buffer_size(READ_BUFFER)
         .max_write_buffer_size(WRITE_BUFFER + MAX_FRAME_BYTES)
@@ -87,7 +90,9 @@ async fn attach(
 ) -> Option<SessionHandle> {
     loop {
         let answer = match receive(stream).await? {
-            Ok(FromRenter::SessionInit(init)) => init_session(state, connection, challenge, *init).await,
+            Ok(FromRenter::SessionInit(init)) => {
+                init_session(state, connection, challenge, *init).await
+            }
             Ok(FromRenter::Ping) => {
                 connection.frames.send(FromHost::Pong).await.ok()?;
                 continue;
@@ -183,13 +188,11 @@ async fn receive(stream: &mut SplitStream<WebSocket>) -> Option<Result<FromRente
     }
 }
 
-async fn write(
-    mut sink: SplitSink<WebSocket, Message>,
-    mut outgoing: mpsc::Receiver<FromHost>,
-) {
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut outgoing: mpsc::Receiver<FromHost>) {
     while let Some(frame) = outgoing.recv().await {
         let fatal = matches!(frame, FromHost::Error { fatal: true, .. } | FromHost::Ended { .. });
-        let sent = tokio::time::timeout(WRITE_WITHIN, sink.send(Message::text(encode(&frame)))).await;
+        let sent =
+            tokio::time::timeout(WRITE_WITHIN, sink.send(Message::text(encode(&frame)))).await;
         if !matches!(sent, Ok(Ok(()))) {
             return;
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use capstan_base::{ChainId, SessionKey, SessionTerms};
 use capstan_chain::ChainClient;
+use capstan_kit::clock::Clock;
 use capstan_store::Store;
 use capstan_wire::session::{EndReason, FromHost, FromRenter};
 use capstan_wire::{ApiError, ErrorCode};
@@ -36,6 +37,8 @@ pub struct SessionContext {
     pub chains: BTreeMap<ChainId, Arc<ChainClient>>,
     /// Limits.
     pub config: HostConfig,
+    /// Wall-clock time, for the store.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// One session's state.
@@ -189,7 +192,11 @@ impl SessionActor {
             FromRenter::Prompt(prompt) => {
                 let request_id = prompt.request_id;
                 if let Err(error) = self.start_prompt(prompt).await {
-                    self.send(FromHost::Error { error, request_id: Some(request_id), fatal: false });
+                    self.send(FromHost::Error {
+                        error,
+                        request_id: Some(request_id),
+                        fatal: false,
+                    });
                 }
             }
             FromRenter::Voucher(voucher) => match self.take_voucher(voucher).await {
@@ -228,8 +235,7 @@ impl SessionActor {
         {
             tracing::info!(session = %self.key.session_id.short(), "connection does not read; dropped");
             self.connection = None;
-            self.deadline =
-                (Instant::now() + self.context.config.grace, EndReason::Disconnect);
+            self.deadline = (Instant::now() + self.context.config.grace, EndReason::Disconnect);
         }
     }
 }

@@ -65,7 +65,8 @@ impl SessionActor {
         }
         self.connection = None;
         self.deadline = (Instant::now() + self.context.config.grace, EndReason::Disconnect);
-        if let Err(error) = self.context.store.detach_session(self.key).await {
+        let now = self.context.clock.now();
+        if let Err(error) = self.context.store.detach_session(self.key, now).await {
             // Losing this costs only the reason: a session found open at start is detached anyway.
             tracing::warn!(session = %self.key.session_id.short(), %error, "detach not recorded");
         }

@@ -39,7 +39,8 @@ impl SessionActor {
             Advance::Step(Ok(Step::Finished(reason)), _) => self.finish(reason),
             Advance::Step(Err(error), _) => self.fail(&error),
         }
-        let at_window = self.meter.tally().tokens().is_multiple_of(self.context.config.window.max(1));
+        let at_window =
+            self.meter.tally().tokens().is_multiple_of(self.context.config.window.max(1));
         if credit == Credit::Ceiling && (self.running.is_none() || at_window) {
             self.record_tally().await;
         }

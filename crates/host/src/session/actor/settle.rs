@@ -20,7 +20,11 @@ impl SessionActor {
         let claim = self.meter.claim();
         let newest = self.meter.newest().cloned();
         loop {
-            match self.context.outbox.end(self.key, &self.terms, newest.as_ref(), claim, reason).await
+            match self
+                .context
+                .outbox
+                .end(self.key, &self.terms, newest.as_ref(), claim, reason)
+                .await
             {
                 Ok(()) => break,
                 Err(error) => {
@@ -42,10 +46,11 @@ impl SessionActor {
         );
     }
 
-    /// Stores the tally under a ceiling, which no voucher states: it bounds the claim after a crash.
+    /// Stores the tally under a ceiling, which states none: it bounds the claim after a crash.
     pub(super) async fn record_tally(&mut self) {
+        let Some(newest) = self.meter.newest() else { return };
         let state = self.meter.tally().state();
-        if let Err(error) = self.context.store.record_tally(self.key, state).await {
+        if let Err(error) = self.context.store.record_voucher(self.key, newest, &state).await {
             self.storage_failed("tally", &error);
         }
     }

@@ -28,7 +28,7 @@ impl SessionActor {
         let outcome = self
             .context
             .store
-            .record_voucher(self.key, signed.clone(), state)
+            .record_voucher(self.key, &signed, &state)
             .await
             .map_err(|error| self.storage_failed("voucher", &error))?;
         match outcome {
