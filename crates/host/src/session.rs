@@ -13,11 +13,11 @@ mod replay;
 mod request;
 
 pub use actor::{SessionActor, SessionContext};
-pub use request::{GenerationEvent, Started};
+pub use request::Started;
 
 use capstan_base::SignedVoucher;
 use capstan_wire::ApiError;
-use capstan_wire::openai::GenerationRequest;
+use capstan_wire::openai::{AnswerEvent, GenerationRequest};
 use capstan_wire::session::{EndReason, FromHost, FromRenter, NewestVoucher, SessionReady};
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,7 +59,7 @@ pub enum Command {
         /// Voucher of the credential; its signature is verified already.
         ceiling: Box<SignedVoucher>,
         /// Where tokens go.
-        events: mpsc::Sender<GenerationEvent>,
+        events: mpsc::Sender<AnswerEvent>,
         /// Answer.
         reply: oneshot::Sender<Result<Started, ApiError>>,
     },

@@ -175,6 +175,9 @@ pub struct SessionReady {
     pub tokens: u64,
     /// True if the host knew the session already.
     pub resumed: bool,
+    /// Request that still runs and goes on with this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<u64>,
 }
 
 /// A prompt and how to answer it.

@@ -9,16 +9,17 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use capstan_wire::error::{PaymentChain, PaymentNeeded};
 use capstan_wire::openai::{
-    Assembler, ChatRequest, CompletionRequest, Delta, GenerationRequest, InferenceRequest, Usage,
+    Assembler, ChatRequest, CompletionRequest, GenerationRequest, InferenceRequest, payloads, whole,
 };
 use capstan_wire::{ApiError, Credential, CredentialError, ErrorCode};
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Failure, FrontState};
 use crate::admission::Claim;
-use crate::session::{Command, GenerationEvent, Started};
+use crate::session::Command;
 
 /// Tokens a slow HTTP reader may lag behind before its own generation pauses.
 const READ_AHEAD: usize = 16;
@@ -136,16 +137,17 @@ async fn answer(
     }
     let started = started.await.map_err(|_| over())??;
     if streamed {
-        let mut response = Sse::new(events_of(assembler, started, receiver))
-            .keep_alive(KeepAlive::default())
-            .into_response();
+        let events = payloads(assembler, started.prompt_ids, ReceiverStream::new(receiver))
+            .map(|payload| Ok::<_, Infallible>(Event::default().data(payload)));
+        let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
         // Proxies in front must not collect the stream.
         response
             .headers_mut()
             .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
         Ok(response)
     } else {
-        whole(&assembler, &started, receiver).await
+        let events = ReceiverStream::new(receiver);
+        Ok(Json(whole(&assembler, &started.prompt_ids, events).await?).into_response())
     }
 }
 
@@ -159,97 +161,4 @@ fn rand_id(state: &FrontState) -> u64 {
     // Unique within the process is enough: clients use it to group the chunks of one answer.
     let count = state.connections.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
     state.clock.now().get().wrapping_shl(24) ^ count
-}
-
-/// The answer so far.
-#[derive(Default)]
-struct Progress {
-    completion_tokens: u64,
-}
-
-impl Progress {
-    fn usage(&self, started: &Started) -> Usage {
-        let prompt = u64::try_from(started.prompt_ids.len()).unwrap_or(u64::MAX);
-        Usage::new(prompt, self.completion_tokens)
-    }
-}
-
-fn events_of(
-    assembler: Assembler,
-    started: Started,
-    receiver: mpsc::Receiver<GenerationEvent>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let opening = assembler.opening(&started.prompt_ids).map(|chunk| data(&chunk));
-    let state = (assembler, started, receiver, Progress::default(), false);
-    let rest = stream::unfold(
-        state,
-        |(assembler, started, mut receiver, mut progress, over)| async move {
-            if over {
-                return None;
-            }
-            let (events, over) = match receiver.recv().await {
-                Some(GenerationEvent::Token { id, text, piece, logprob }) => {
-                    progress.completion_tokens = progress.completion_tokens.saturating_add(1);
-                    let delta = Delta {
-                        text,
-                        ids: vec![id],
-                        logprobs: logprob.map(|logprob| (piece, logprob)).into_iter().collect(),
-                    };
-                    (vec![data(&assembler.piece(&delta, progress.usage(&started)))], false)
-                }
-                Some(GenerationEvent::Finished { reason, text }) => {
-                    let mut events = Vec::new();
-                    if !text.is_empty() {
-                        let delta = Delta { text, ..Delta::default() };
-                        events.push(data(&assembler.piece(&delta, progress.usage(&started))));
-                    }
-                    let closing = assembler.closing(reason, progress.usage(&started));
-                    events.extend(closing.iter().map(data));
-                    events.push(Event::default().data("[DONE]"));
-                    (events, true)
-                }
-                Some(GenerationEvent::Failed(error)) => (vec![data(&error.body())], true),
-                // Never a clean end: the session ended under the answer.
-                None => (vec![data(&cut_off().body())], true),
-            };
-            let events = stream::iter(events.into_iter().map(Ok));
-            Some((events, (assembler, started, receiver, progress, over)))
-        },
-    );
-    stream::iter(opening.map(Ok)).chain(rest.flatten())
-}
-
-fn data(value: &serde_json::Value) -> Event {
-    Event::default().data(value.to_string())
-}
-
-fn cut_off() -> ApiError {
-    ApiError::new(ErrorCode::SessionClosed, "the session ended before the answer did")
-}
-
-async fn whole(
-    assembler: &Assembler,
-    started: &Started,
-    mut receiver: mpsc::Receiver<GenerationEvent>,
-) -> Result<Response, Failure> {
-    let mut all = Delta::default();
-    let mut progress = Progress::default();
-    while let Some(event) = receiver.recv().await {
-        match event {
-            GenerationEvent::Token { id, text, piece, logprob } => {
-                progress.completion_tokens = progress.completion_tokens.saturating_add(1);
-                all.text.push_str(&text);
-                all.ids.push(id);
-                all.logprobs.extend(logprob.map(|logprob| (piece, logprob)));
-            }
-            GenerationEvent::Finished { reason, text } => {
-                all.text.push_str(&text);
-                let usage = progress.usage(started);
-                let body = assembler.whole(&all, &started.prompt_ids, reason, usage);
-                return Ok(Json(body).into_response());
-            }
-            GenerationEvent::Failed(error) => return Err(error.into()),
-        }
-    }
-    Err(cut_off().into())
 }

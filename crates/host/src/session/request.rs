@@ -1,37 +1,10 @@
 //! One request of a session: its generation, its decoded text, and where its tokens go.
 
 use capstan_model::Utf8Stream;
-use capstan_wire::ApiError;
-use capstan_wire::openai::StopFilter;
-use capstan_wire::session::FinishReason;
+use capstan_wire::openai::{AnswerEvent, StopFilter};
 use tokio::sync::mpsc;
 
 use crate::backend::{BackendError, Generation, Step};
-
-/// What an HTTP request is told.
-#[derive(Debug)]
-pub enum GenerationEvent {
-    /// A token, with the text that became whole with it, stop texts removed.
-    Token {
-        /// Its id.
-        id: u32,
-        /// Text to show.
-        text: String,
-        /// The token's own text, lossy, for log probabilities.
-        piece: String,
-        /// Log probability.
-        logprob: Option<f64>,
-    },
-    /// The answer ended.
-    Finished {
-        /// Why.
-        reason: FinishReason,
-        /// Text that was held back.
-        text: String,
-    },
-    /// The answer failed; it must not look finished.
-    Failed(ApiError),
-}
 
 /// An HTTP request that runs.
 #[derive(Clone, Debug)]
@@ -46,7 +19,7 @@ pub enum Sink {
     /// The attached connection, whichever it is by then.
     Connection,
     /// One HTTP response. Bounded: a slow reader pauses its own generation.
-    Http(mpsc::Sender<GenerationEvent>),
+    Http(mpsc::Sender<AnswerEvent>),
 }
 
 /// A running request.
@@ -70,7 +43,7 @@ pub struct Running {
 /// What came of waiting for the next token.
 pub enum Advance {
     /// The backend's step, and the place in the HTTP queue that it goes to.
-    Step(Result<Step, BackendError>, Option<mpsc::OwnedPermit<GenerationEvent>>),
+    Step(Result<Step, BackendError>, Option<mpsc::OwnedPermit<AnswerEvent>>),
     /// The HTTP client is gone.
     SinkClosed,
 }

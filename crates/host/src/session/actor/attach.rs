@@ -7,6 +7,7 @@ use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
 
 use super::SessionActor;
+use crate::session::request::Sink;
 use crate::session::{Connection, ConnectionId};
 
 impl SessionActor {
@@ -39,23 +40,24 @@ impl SessionActor {
         let replayed: Vec<_> = self.replay.since(tokens).cloned().collect();
         self.connection = Some(connection);
         self.touch();
-        self.send(FromHost::SessionReady(SessionReady {
+        let ready = SessionReady {
             chain_id: self.key.chain_id,
             session_id: self.key.session_id,
             tokens,
             resumed: self.meter.tally().tokens() > 0,
-        }));
+            running: self
+                .running
+                .as_ref()
+                .filter(|running| matches!(running.sink, Sink::Connection))
+                .map(|running| running.request_id),
+        };
+        self.send(FromHost::SessionReady(ready.clone()));
         for frame in replayed {
             self.send(frame);
         }
         self.requested = 0;
         self.request_voucher_if_due(true);
-        Ok(SessionReady {
-            chain_id: self.key.chain_id,
-            session_id: self.key.session_id,
-            tokens,
-            resumed: self.meter.tally().tokens() > 0,
-        })
+        Ok(ready)
     }
 
     /// The connection is gone; the session waits for the grace period.

@@ -2,7 +2,7 @@
 
 use capstan_base::SignedVoucher;
 use capstan_model::Utf8Stream;
-use capstan_wire::openai::{GenerationRequest, StopFilter};
+use capstan_wire::openai::{AnswerEvent, GenerationRequest, StopFilter};
 use capstan_wire::session::{FinishReason, FromHost, PromptMessage};
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::sync::mpsc;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::SessionActor;
 use crate::backend::{BackendError, GenerateRequest};
 use crate::meter::{Credit, Room};
-use crate::session::request::{GenerationEvent, Running, Sink, Started};
+use crate::session::request::{Running, Sink, Started};
 
 impl SessionActor {
     /// A prompt over the session's connection.
@@ -34,7 +34,7 @@ impl SessionActor {
         &mut self,
         request: GenerationRequest,
         ceiling: SignedVoucher,
-        events: mpsc::Sender<GenerationEvent>,
+        events: mpsc::Sender<AnswerEvent>,
     ) -> Result<Started, ApiError> {
         self.touch();
         if !self.served.answers_to(&request.model) {

@@ -1,12 +1,13 @@
 //! Tokens flow: counted at the sampler, then sent.
 
+use capstan_wire::openai::AnswerEvent;
 use capstan_wire::session::{Chunk, EndReason, FinishReason, FromHost};
 use tokio::sync::mpsc::OwnedPermit;
 
 use super::SessionActor;
 use crate::backend::{BackendError, GeneratedToken, Step};
 use crate::meter::{Credit, Room};
-use crate::session::request::{Advance, GenerationEvent, Running, Sink};
+use crate::session::request::{Advance, Running, Sink};
 
 impl Running {
     /// How far this request may run ahead of vouchers.
@@ -46,7 +47,7 @@ impl SessionActor {
         }
     }
 
-    fn serve(&mut self, token: GeneratedToken, permit: Option<OwnedPermit<GenerationEvent>>) {
+    fn serve(&mut self, token: GeneratedToken, permit: Option<OwnedPermit<AnswerEvent>>) {
         let index = self.meter.tally().tokens();
         let Some(running) = &mut self.running else { return };
         let piece = self.served.model.tokenizer().piece(token.id).unwrap_or_default();
@@ -56,7 +57,7 @@ impl SessionActor {
         let stopped = running.stop.stopped();
         let request_id = running.request_id;
         if let Some(permit) = permit {
-            permit.send(GenerationEvent::Token {
+            permit.send(AnswerEvent::Token {
                 id: token.id,
                 text,
                 piece: String::from_utf8_lossy(piece).into_owned(),
@@ -88,7 +89,7 @@ impl SessionActor {
             Sink::Http(events) => {
                 // The queue may be full only of this request's own tokens; the end follows them.
                 tokio::spawn(async move {
-                    let _ = events.send(GenerationEvent::Finished { reason, text }).await;
+                    let _ = events.send(AnswerEvent::Finished { reason, text }).await;
                 });
             }
             Sink::Connection => {
@@ -112,7 +113,7 @@ impl SessionActor {
         match running.sink {
             Sink::Http(events) => {
                 tokio::spawn(async move {
-                    let _ = events.send(GenerationEvent::Failed(error)).await;
+                    let _ = events.send(AnswerEvent::Failed(error)).await;
                 });
             }
             Sink::Connection => {
