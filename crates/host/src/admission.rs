@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use capstan_base::{Address, Amount, ChainId, Price, SessionKey, SessionTerms, UnixSeconds};
-use capstan_chain::{ChainClient, SessionStatus};
+use capstan_chain::{BlockTag, ChainClient, SessionStatus};
 use capstan_wire::{ApiError, ErrorCode};
 
 use crate::served::ServedModel;
@@ -61,7 +61,8 @@ impl Admission {
 
     /// The key of a claimed session, without reading the chain.
     pub fn key(&self, claim: &Claim<'_>) -> Result<SessionKey, ApiError> {
-        let marketplace = self.chain(claim.chain_id)?.contracts().job_marketplace;
+        let chain = self.chain(claim.chain_id)?;
+        let marketplace = chain.marketplace().map_err(|error| unreadable(chain, &error))?;
         Ok(SessionKey { chain_id: claim.chain_id, marketplace, session_id: claim.terms.id() })
     }
 
@@ -104,8 +105,10 @@ impl Admission {
         let chain = self.chain(claim.chain_id)?;
         let key = self.key(claim)?;
         let served = self.check_terms(claim.terms, now)?.clone();
-        let state =
-            chain.session(key.session_id).await.map_err(|error| unreadable(chain, &error))?;
+        let state = chain
+            .session(key.session_id, BlockTag::Latest)
+            .await
+            .map_err(|error| unreadable(chain, &error))?;
         match state.status {
             SessionStatus::Active => {}
             SessionStatus::None => {
@@ -129,13 +132,16 @@ impl Admission {
             .price_of(terms.host, terms.model, terms.token)
             .await
             .map_err(|error| unreadable(chain, &error))?;
-        if price != claim.price || !price.is_offered() {
+        if price != Some(claim.price) {
+            let registered = price.map_or_else(
+                || "no price is registered for this model in this token".to_owned(),
+                |price| format!("registered are {} in, {} out", price.input, price.output),
+            );
             return Err(ApiError::new(
                 ErrorCode::PriceMismatch,
                 format!(
-                    "the registered price is {} in, {} out per million tokens; the claim says {} \
-                     and {}",
-                    price.input, price.output, claim.price.input, claim.price.output
+                    "{registered} per million tokens; the claim says {} and {}",
+                    claim.price.input, claim.price.output
                 ),
             )
             .with_param("price"));
@@ -143,7 +149,7 @@ impl Admission {
         let deposit = terms.deposit.checked_add(state.top_up).ok_or_else(|| {
             ApiError::new(ErrorCode::InvalidRequest, "deposit and top-ups are out of range")
         })?;
-        Ok(Admitted { key, served, price, deposit })
+        Ok(Admitted { key, served, price: claim.price, deposit })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
+use capstan_chain::BlockTag;
 use capstan_store::{NewSession, Session, SessionState, Store, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
@@ -95,9 +96,10 @@ impl Sessions {
         let head = self
             .admission()
             .chain(claim.chain_id)?
-            .block_number()
+            .head(BlockTag::Latest)
             .await
-            .map_err(|error| ApiError::new(ErrorCode::ChainUnavailable, error.to_string()))?;
+            .map_err(|error| ApiError::new(ErrorCode::ChainUnavailable, error.to_string()))?
+            .number;
         self.store()
             .insert_session(NewSession {
                 key,
@@ -219,11 +221,8 @@ impl Sessions {
             if chain.is_some_and(|chain| chain != client.chain_id()) {
                 continue;
             }
-            let key = SessionKey {
-                chain_id: client.chain_id(),
-                marketplace: client.contracts().job_marketplace,
-                session_id: session,
-            };
+            let Ok(marketplace) = client.marketplace() else { continue };
+            let key = SessionKey { chain_id: client.chain_id(), marketplace, session_id: session };
             if let Some(record) = self.store().session(key).await.map_err(storage)? {
                 return Ok(Some(record));
             }

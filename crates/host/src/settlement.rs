@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capstan_base::{Address, Amount, ChainId, SessionKey, SessionTerms, SignedVoucher};
-use capstan_chain::{ChainClient, SessionStatus, calls};
-use capstan_engine::{Engine, IntentStatus};
-use capstan_store::{Closing, NewIntent, Session, SessionState, Store, StoreError};
+use capstan_base::{Address, Amount, B256, ChainId, SessionKey, SessionTerms, SignedVoucher};
+use capstan_chain::{BlockTag, ChainClient, SessionStatus, calls};
+use capstan_engine::Engine;
+use capstan_store::{
+    Closing, Intent, IntentState, NewIntent, Session, SessionState, Store, StoreError,
+};
 use capstan_wire::session::EndReason;
 
 /// Puts settlements where the engine finds them.
@@ -53,7 +55,7 @@ impl Outbox {
         signed: &SignedVoucher,
         claim: Amount,
     ) -> NewIntent {
-        let call = calls::complete_session_job(key.marketplace, terms, signed, claim);
+        let call = calls::complete_session_job(key.marketplace, terms, Some(signed), claim);
         NewIntent {
             idempotency_key: format!("settle/{key}"),
             chain_id: key.chain_id,
@@ -78,9 +80,25 @@ enum FinishError {
     #[error(transparent)]
     Chain(#[from] capstan_chain::ChainError),
     #[error(transparent)]
-    Engine(#[from] capstan_engine::EngineError),
-    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What became of an intent, as far as it is final.
+enum Outcome {
+    Pending,
+    Done(B256),
+    Refused,
+}
+
+fn outcome(intent: &Intent) -> Outcome {
+    match (intent.state, &intent.inclusion) {
+        (IntentState::Failed, _) => Outcome::Refused,
+        (IntentState::Final, Some(inclusion)) if inclusion.success => {
+            Outcome::Done(inclusion.tx_hash)
+        }
+        (IntentState::Final, Some(_)) => Outcome::Refused,
+        _ => Outcome::Pending,
+    }
 }
 
 /// What one pass did.
@@ -131,7 +149,11 @@ impl Reconciler {
             for session in self.store.sessions_in(state).await? {
                 let key = session.key;
                 let Some(chain) = self.chains.get(&key.chain_id) else { continue };
-                match chain.session(key.session_id).await.map(|state| state.status) {
+                match chain
+                    .session(key.session_id, BlockTag::Latest)
+                    .await
+                    .map(|state| state.status)
+                {
                     Ok(SessionStatus::Closing | SessionStatus::Closed) => found.push(key),
                     Ok(SessionStatus::Active | SessionStatus::None) => {}
                     // Unreadable is no evidence: the next pass looks again.
@@ -142,19 +164,40 @@ impl Reconciler {
         Ok(found)
     }
 
+    /// The session is still open on chain and its intent can have no effect any more: another
+    /// intent takes its place.
+    async fn try_again(&self, session: &Session, dead: &Intent) -> Result<(), StoreError> {
+        let request = NewIntent {
+            idempotency_key: format!("settle/{}/after-{}", session.key, dead.id.0),
+            ..dead.request.clone()
+        };
+        let reason = session.end_reason.clone().unwrap_or_default();
+        self.store.settle_session(session.key, reason, Some(request)).await?;
+        self.engine.notify();
+        Ok(())
+    }
+
     async fn finish(&self, session: &Session) -> Result<bool, FinishError> {
         let key = session.key;
         let Some(intent) = session.settle_intent else { return Ok(false) };
         let chain = self.chains.get(&key.chain_id).ok_or(FinishError::NoChain(key.chain_id))?;
-        let closing = match self.engine.status(intent).await? {
-            IntentStatus::Final { tx_hash, success: true, .. } => {
-                chain.closing_in(tx_hash, key.session_id).await?
-            }
-            // Refused by the contract: somebody else closed it, and the chain says how.
-            IntentStatus::Final { success: false, .. } | IntentStatus::Failed { .. } => {
+        let Some(intent) = self.store.intent(intent).await? else { return Ok(false) };
+        let closing = match outcome(&intent) {
+            Outcome::Pending => return Ok(false),
+            Outcome::Done(tx_hash) => match chain.receipt(tx_hash).await? {
+                Some(receipt) => chain.closing_in(key.session_id, &receipt)?,
+                None => None,
+            },
+            // Refused by the contract: most likely somebody else closed it, and the chain says how.
+            Outcome::Refused => {
+                if chain.session(key.session_id, BlockTag::Latest).await?.status
+                    != SessionStatus::Closed
+                {
+                    self.try_again(session, &intent).await?;
+                    return Ok(false);
+                }
                 chain.closing_of(key.session_id, session.admitted_block).await?
             }
-            _ => return Ok(false),
         };
         let Some(closing) = closing else { return Ok(false) };
         let figures = Closing {

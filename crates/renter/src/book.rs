@@ -62,7 +62,9 @@ pub enum Refusal {
         counted: u64,
     },
     /// The host wants to go on from a point this side does not know.
-    #[error("the host goes on from token {tokens}, which is neither this side's count nor its newest voucher's")]
+    #[error(
+        "the host goes on from token {tokens}, which is neither this side's count nor its newest voucher's"
+    )]
     CannotRewind {
         /// Where the host goes on.
         tokens: u64,

@@ -81,7 +81,9 @@ impl Closer {
         };
         let found = self.chain.closing_of(rental.key.session_id, from).await?;
         let closing = found.ok_or_else(|| {
-            RenterError::Over("closed on chain, its event is not served by this endpoint yet".into())
+            RenterError::Over(
+                "closed on chain, its event is not served by this endpoint yet".into(),
+            )
         })?;
         let closing = Closing {
             paid: closing.host_paid,

@@ -66,8 +66,13 @@ pub struct LinkStatus {
 }
 
 pub(crate) enum Order {
-    Ask { prompt: PromptMessage, reply: oneshot::Sender<Result<Answer, RenterError>> },
-    End { reply: oneshot::Sender<()> },
+    Ask {
+        prompt: PromptMessage,
+        reply: oneshot::Sender<Result<Answer, RenterError>>,
+    },
+    End {
+        reply: oneshot::Sender<()>,
+    },
     /// Cut the connection as a network would; for demonstrations and tests.
     Drop,
 }

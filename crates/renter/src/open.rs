@@ -5,11 +5,11 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use capstan_base::{
-    Address, Amount, B256, ModelId, Price, SessionKey, SessionTerms, U256, UnixSeconds,
+    Address, Amount, B256, ModelId, Price, SessionKey, SessionTerms, U256, UnixSeconds, permit,
 };
-use capstan_chain::{BlockTag, Call, ChainClient, LocalSigner, SessionStatus, calls, permit};
-use capstan_engine::{Engine, IntentStatus};
-use capstan_store::{IntentId, NewIntent, NewRental, RentalInsert, Store};
+use capstan_chain::{BlockTag, Call, ChainClient, LocalSigner, SessionStatus, calls};
+use capstan_engine::Engine;
+use capstan_store::{IntentId, IntentState, NewIntent, NewRental, RentalInsert, Store};
 
 use crate::error::RenterError;
 
@@ -89,10 +89,9 @@ impl Opener {
         if let Some(when) = node.unbonds_at {
             return Err(refuse(format!("it takes no new session, its stake unbonds at {when}")));
         }
-        let price = self.chain.price_of(host, model, token).await?;
-        if !price.is_offered() {
+        let Some(price) = self.chain.price_of(host, model, token).await? else {
             return Err(refuse("it does not offer this model in this token".into()));
-        }
+        };
         if !self.chain.is_serving(host, model, token).await? {
             return Err(refuse("its stake is below the minimum".into()));
         }
@@ -132,12 +131,8 @@ impl Opener {
             session_id: terms.id(),
         };
         let call = self.opening_call(&key, &terms, now).await?;
-        let rental = NewRental {
-            key,
-            terms: terms.clone(),
-            host_url: host_url.clone(),
-            price: entry.price,
-        };
+        let rental =
+            NewRental { key, terms: terms.clone(), host_url: host_url.clone(), price: entry.price };
         let intent = intent(&key, account, "open", call);
         let inserted = self.store.insert_rental(rental, Some(intent)).await?;
         self.engine.notify();
@@ -147,7 +142,11 @@ impl Opener {
         Ok(Opened { key, terms, host_url, price: entry.price })
     }
 
-    async fn check_funds(&self, account: Address, request: &OpenRequest) -> Result<(), RenterError> {
+    async fn check_funds(
+        &self,
+        account: Address,
+        request: &OpenRequest,
+    ) -> Result<(), RenterError> {
         let held = if request.token.is_zero() {
             self.chain.balance(account).await?
         } else {
@@ -174,8 +173,7 @@ impl Opener {
             return Ok(calls::create_session_job(key.marketplace, terms));
         }
         let deposit = U256::from(terms.deposit.base_units());
-        let allowance =
-            self.chain.allowance(terms.token, terms.renter, key.marketplace).await?;
+        let allowance = self.chain.allowance(terms.token, terms.renter, key.marketplace).await?;
         if allowance >= deposit {
             return Ok(calls::create_session_job(key.marketplace, terms));
         }
@@ -210,18 +208,31 @@ impl Opener {
         loop {
             let state = self.chain.session(key.session_id, BlockTag::Latest).await?;
             if state.status != SessionStatus::None {
-                let tx = self.engine.status(intent).await?.tx_hash().unwrap_or_default();
-                self.store.rental_opened(*key, tx).await?;
-                return Ok(());
+                let inclusion =
+                    self.store.intent(intent).await?.and_then(|intent| intent.inclusion);
+                if let Some(inclusion) = inclusion {
+                    self.store.rental_opened(*key, inclusion.tx_hash).await?;
+                    return Ok(());
+                }
             }
             self.check_not_failed("opening the session", intent).await?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn check_not_failed(&self, what: &'static str, intent: IntentId) -> Result<(), RenterError> {
-        match self.engine.status(intent).await? {
-            IntentStatus::Failed { reason, .. } => Err(RenterError::Refused { what, why: reason }),
+    async fn check_not_failed(
+        &self,
+        what: &'static str,
+        intent: IntentId,
+    ) -> Result<(), RenterError> {
+        let Some(intent) = self.store.intent(intent).await? else { return Ok(()) };
+        match (intent.state, intent.inclusion, intent.failure) {
+            (IntentState::Failed, _, Some(failure)) => {
+                Err(RenterError::Refused { what, why: failure.detail })
+            }
+            (IntentState::Final, Some(inclusion), _) if !inclusion.success => {
+                Err(RenterError::Refused { what, why: "the transaction reverted".into() })
+            }
             _ => Ok(()),
         }
     }

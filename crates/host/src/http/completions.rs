@@ -98,9 +98,9 @@ fn payment_needed(state: &FrontState) -> PaymentNeeded {
     let chains = admission
         .chains
         .values()
-        .map(|chain| PaymentChain {
-            chain_id: chain.chain_id(),
-            marketplace: chain.contracts().job_marketplace,
+        .filter_map(|chain| {
+            let marketplace = chain.marketplace().ok()?;
+            Some(PaymentChain { chain_id: chain.chain_id(), marketplace })
         })
         .collect();
     PaymentNeeded { host: admission.host, chains, session: None }

@@ -4,6 +4,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use capstan_base::{Amount, ChainId, SessionId};
+use capstan_chain::BlockTag;
 use capstan_wire::info::{ChainHealth, Health, SessionInfo};
 use capstan_wire::{ApiError, ErrorCode};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ pub(super) async fn health(State(state): State<FrontState>) -> (StatusCode, Json
     let mut chains = Vec::new();
     for chain in state.sessions.admission().chains.values() {
         let name = chain.config().name.clone();
-        let head = chain.block_number().await.ok();
+        let head = chain.head(BlockTag::Latest).await.ok().map(|head| head.number);
         if head.is_none() {
             issues.push(format!("{name}: no endpoint answers"));
         }
@@ -65,7 +66,7 @@ pub(super) async fn session(
     Ok(Json(SessionInfo {
         session_id: id,
         chain_id: record.key.chain_id,
-        chain_name: chain.config().name.clone(),
+        chain_name: chain.config().title.clone(),
         status: record.state.as_str().into(),
         tokens_used: record.tally.frontier.size,
         signed,

@@ -59,7 +59,7 @@ async fn entry(
         }
         let config = chain.config();
         let native = (config.native.symbol.clone(), Address::ZERO);
-        let tokens = config.tokens.iter().map(|token| (token.symbol.clone(), token.address));
+        let tokens = config.tokens.values().map(|token| (token.symbol.clone(), token.address));
         for (symbol, token) in core::iter::once(native).chain(tokens) {
             let price = match chain.price_of(admission.host, served.id(), token).await {
                 Ok(price) => price,
@@ -67,7 +67,7 @@ async fn entry(
                 // Without a chain asked for, one chain's outage must not hide the others.
                 Err(_) => continue,
             };
-            if price.is_offered() {
+            if let Some(price) = price {
                 pricing.push(json!({
                     "chain_id": chain.chain_id(),
                     "token": token,

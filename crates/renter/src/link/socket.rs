@@ -37,7 +37,10 @@ impl Socket {
         connect_async_with_config(&url, Some(config), true)
             .await
             .map(|(stream, _)| Self(stream))
-            .map_err(|error| RenterError::Unreachable { url: host_url.to_owned(), why: error.to_string() })
+            .map_err(|error| RenterError::Unreachable {
+                url: host_url.to_owned(),
+                why: error.to_string(),
+            })
     }
 
     pub(super) async fn send(&mut self, frame: &FromRenter) -> Result<(), Broken> {

@@ -88,8 +88,14 @@ pub(super) async fn run(
 ) {
     // Ids rise across restarts of this process too, so that a replayed frame is never mistaken.
     let next_request = context.book.tokens().wrapping_add(1) << 8;
-    let mut task =
-        Task { context, status, waiting: VecDeque::new(), current: None, next_request, ending: None };
+    let mut task = Task {
+        context,
+        status,
+        waiting: VecDeque::new(),
+        current: None,
+        next_request,
+        ending: None,
+    };
     let over = task.connect_and_serve(&mut orders).await;
     orders.close();
     task.finish(over);
@@ -146,11 +152,8 @@ impl Task {
             .signer
             .sign_digest_65(digest)
             .map_err(|error| Leave::Over(Over::Lost(error.to_string())))?;
-        let newest = self
-            .context
-            .newest
-            .clone()
-            .map(|(voucher, tally)| NewestVoucher { voucher, tally });
+        let newest =
+            self.context.newest.clone().map(|(voucher, tally)| NewestVoucher { voucher, tally });
         let init = SessionInit {
             chain_id: key.chain_id,
             terms: self.context.terms.clone(),
@@ -262,11 +265,9 @@ impl Task {
         }
         let Some(mut current) = self.current.take() else { return };
         match current.reply.take() {
-            Some(reply) => self.waiting.push_front(Waiting {
-                prompt: current.prompt,
-                ids: current.ids,
-                reply,
-            }),
+            Some(reply) => {
+                self.waiting.push_front(Waiting { prompt: current.prompt, ids: current.ids, reply })
+            }
             None => {
                 let error = ApiError::new(
                     ErrorCode::SessionClosed,
@@ -317,7 +318,9 @@ impl Task {
             FromHost::VoucherAccepted { amount, tokens } => {
                 tracing::debug!(%amount, tokens, "voucher accepted");
             }
-            FromHost::Finished { request_id, reason, .. } => self.on_finished(request_id, reason).await,
+            FromHost::Finished { request_id, reason, .. } => {
+                self.on_finished(request_id, reason).await
+            }
             FromHost::Ended { reason } => return Err(Leave::Over(Over::Ended(reason))),
             FromHost::Error { error, request_id, fatal } => {
                 tracing::warn!(%error, "the host refused");
@@ -449,7 +452,10 @@ impl Task {
         let (reason, error) = match over {
             Over::Ended(reason) => (
                 Some(reason),
-                ApiError::new(ErrorCode::SessionClosed, format!("session over: {}", reason.as_str())),
+                ApiError::new(
+                    ErrorCode::SessionClosed,
+                    format!("session over: {}", reason.as_str()),
+                ),
             ),
             Over::Refused(refusal) => {
                 tracing::error!(%refusal, "nothing was signed; the link is closed");

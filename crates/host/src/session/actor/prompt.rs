@@ -1,6 +1,7 @@
 //! Requests begin: over the session's connection under the window, or over HTTP under a ceiling.
 
 use capstan_base::SignedVoucher;
+use capstan_chain::BlockTag;
 use capstan_model::Utf8Stream;
 use capstan_wire::openai::{AnswerEvent, GenerationRequest, StopFilter};
 use capstan_wire::session::{FinishReason, FromHost, PromptMessage};
@@ -108,7 +109,7 @@ impl SessionActor {
     /// Reads top-ups. A chain that cannot be read leaves the deposit as it was.
     async fn refresh_deposit(&mut self) {
         let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return };
-        match chain.session(self.key.session_id).await {
+        match chain.session(self.key.session_id, BlockTag::Latest).await {
             Ok(state) => {
                 if let Some(deposit) = self.terms.deposit.checked_add(state.top_up) {
                     self.meter.set_deposit(deposit.max(self.meter.deposit()));
