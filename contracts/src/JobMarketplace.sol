@@ -8,7 +8,7 @@ import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
 import {CloseReason, Completion, Session, SessionStatus, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
-import {CalldataHash} from "./libraries/CalldataHash.sol";
+import {RawTerms} from "./libraries/RawTerms.sol";
 import {PackedSession, PackedSessionLib} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {SessionSettlement} from "./SessionSettlement.sol";
@@ -16,6 +16,8 @@ import {SessionSettlement} from "./SessionSettlement.sol";
 /// @title Sessions.
 /// @dev The entry points. Order in each: guards, effects, event, then calls to strangers.
 contract JobMarketplace is SessionSettlement, IVersioned {
+    using RawTerms for SessionTerms;
+
     /// @inheritdoc IJobMarketplace
     uint40 public constant CHALLENGE_WINDOW = 1 hours;
     /// @inheritdoc IJobMarketplace
@@ -105,9 +107,9 @@ contract JobMarketplace is SessionSettlement, IVersioned {
                 emit SessionCompletionFailed(i, sessionId, refusal);
                 continue;
             }
-            if (completion.terms.token != token) {
+            if (completion.terms.rawToken() != token) {
                 _credit(msg.sender, token, earned, fees);
-                (token, earned, fees) = (completion.terms.token, 0, 0);
+                (token, earned, fees) = (completion.terms.rawToken(), 0, 0);
             }
             earned += hostPaid;
             fees += fee;
@@ -116,7 +118,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         _credit(msg.sender, token, earned, fees);
         for (uint256 i = 0; i < refunds.length; ++i) {
             SessionTerms calldata terms = completions[i].terms;
-            _payOrCredit(terms.renter, terms.token, refunds[i]);
+            _payOrCredit(terms.rawRenter(), terms.rawToken(), refunds[i]);
         }
     }
 
@@ -191,7 +193,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// @inheritdoc IJobMarketplace
     function sessionIdOf(SessionTerms calldata terms) public pure returns (bytes32) {
-        return CalldataHash.hash(terms);
+        return RawTerms.id(terms);
     }
 
     /// @dev Everything of an opening but the money.

@@ -2,23 +2,25 @@
 pragma solidity ^0.8.30;
 
 import {CloseReason, Completion, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
-import {CalldataHash} from "./libraries/CalldataHash.sol";
+import {RawTerms} from "./libraries/RawTerms.sol";
 import {PackedSession} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {VoucherVerifier} from "./VoucherVerifier.sol";
 
 /// @title The sessions' slots, and how one is closed.
 abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
+    using RawTerms for SessionTerms;
+
     mapping(bytes32 sessionId => PackedSession) internal _sessions;
 
     function _load(SessionTerms calldata terms) internal view returns (bytes32 sessionId, PackedSession session) {
-        sessionId = CalldataHash.hash(terms);
+        sessionId = terms.id();
         session = _sessions[sessionId];
     }
 
     /// @dev Deposit and top-ups. A top-up that would push the sum past 96 bits was refused.
     function _totalOf(SessionTerms calldata terms, PackedSession session) internal pure returns (uint96) {
-        return terms.deposit + session.topUp();
+        return terms.rawDeposit() + session.topUp();
     }
 
     /// @dev Completes for the calling host and moves no money yet. A completion that cannot be applied changes
@@ -65,8 +67,8 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
 
     /// @dev Credits host and protocol, then hands the renter the rest.
     function _pay(SessionTerms calldata terms, uint96 hostPaid, uint96 fee, uint96 refund) internal {
-        _credit(terms.host, terms.token, hostPaid, fee);
-        _payOrCredit(terms.renter, terms.token, refund);
+        _credit(terms.rawHost(), terms.rawToken(), hostPaid, fee);
+        _payOrCredit(terms.rawRenter(), terms.rawToken(), refund);
     }
 
     /// @dev Why the caller cannot close at `claim`, whatever the voucher; empty if it can.
@@ -76,7 +78,7 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
         returns (bytes memory refusal)
     {
         SessionTerms calldata terms = completion.terms;
-        if (msg.sender != terms.host) return abi.encodeWithSelector(NotHost.selector, msg.sender);
+        if (msg.sender != terms.rawHost()) return abi.encodeWithSelector(NotHost.selector, msg.sender);
         if (!session.isOpen()) return abi.encodeWithSelector(SessionNotOpen.selector, sessionId);
         if (claim < session.presented()) {
             return abi.encodeWithSelector(AmountNotHigher.selector, claim, session.presented());
@@ -99,7 +101,7 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
         if (claim > voucher.amount) {
             return abi.encodeWithSelector(ClaimAboveVoucher.selector, claim, voucher.amount);
         }
-        if (!_isSignedBy(completion.terms.voucherKey, voucher, signature)) {
+        if (!_isSignedBy(completion.terms.rawVoucherKey(), voucher, signature)) {
             return abi.encodeWithSelector(BadSignature.selector);
         }
     }
@@ -118,7 +120,16 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
         refund = _totalOf(terms, session) - claim;
         _sessions[sessionId] = session.closed(claim);
         emit SessionClosed(
-            sessionId, terms.host, terms.renter, reason, terms.token, hostPaid, fee, refund, tokens, transcriptRoot
+            sessionId,
+            terms.rawHost(),
+            terms.rawRenter(),
+            reason,
+            terms.rawToken(),
+            hostPaid,
+            fee,
+            refund,
+            tokens,
+            transcriptRoot
         );
     }
 }
