@@ -60,7 +60,9 @@ fn an_answer_that_ended_otherwise_is_found() {
 #[test]
 fn a_claim_that_is_not_this_models_cannot_be_checked() {
     let too_long = vec![1; tiny().context_length()];
-    for (prompt, output) in [(&[][..], &[5][..]), (&[1, 9999], &[5]), (&[1], &[9999]), (&[1], &too_long)] {
+    for (prompt, output) in
+        [(&[][..], &[5][..]), (&[1, 9999], &[5]), (&[1], &[9999]), (&[1], &too_long)]
+    {
         assert!(matches!(recompute(tiny(), prompt, output), Err(AuditError::Recompute(_))));
     }
 }

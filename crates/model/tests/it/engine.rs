@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use capstan_model::{
-    Error, Finish, Generation, GenerationParams, Message, Model, Sampling, Step,
-};
+use capstan_model::{Error, Finish, Generation, GenerationParams, Message, Model, Sampling, Step};
 use proptest::prelude::*;
 
 use crate::fixture::{ask, greedy, path, tiny};
@@ -15,6 +13,14 @@ const VOUCHER: &str = "A voucher is a message signed by the renter. It says how 
 
 fn ids(generation: Generation) -> Vec<u32> {
     generation.map(|token| token.unwrap().id).collect()
+}
+
+#[test]
+fn models_are_shared_and_answers_move_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn moved<T: Send>() {}
+    shared::<Model>();
+    moved::<Generation>();
 }
 
 #[test]
@@ -30,10 +36,12 @@ fn logits_match_the_committed_bits() {
     sequence.feed(&GOLDEN_FOX).unwrap();
     let logits = sequence.step();
     // FNV-1a over all bits, so that no element can drift.
-    let digest = logits.iter().flat_map(|l| l.to_bits().to_le_bytes()).fold(
-        0xcbf2_9ce4_8422_2325_u64,
-        |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3),
-    );
+    let digest = logits
+        .iter()
+        .flat_map(|l| l.to_bits().to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     assert_eq!(digest, GOLDEN_LOGITS);
 }
 
@@ -78,7 +86,8 @@ fn a_prompt_is_taken_in_by_steps_and_the_end_is_told_again() {
 fn an_answer_ends_where_the_context_does() {
     let context = tiny().context_length();
     let prompt = vec![ask("Hi")[0]; context - 3];
-    let params = GenerationParams { max_tokens: 100, sampling: Sampling::new(2.0, 1.0, 1).unwrap() };
+    let params =
+        GenerationParams { max_tokens: 100, sampling: Sampling::new(2.0, 1.0, 1).unwrap() };
     let mut generation = Generation::new(Arc::clone(tiny()), prompt, params).unwrap();
     let tokens = generation.by_ref().count();
     match generation.finish() {

@@ -30,10 +30,7 @@ fn a_rewritten_file_loads_and_keeps_its_name() {
 #[test]
 fn a_missing_file_names_its_path_and_what_to_give() {
     let text = Model::load("nowhere/none.gguf").unwrap_err().to_string();
-    assert_eq!(
-        text,
-        "cannot read the model file nowhere/none.gguf; give the path of a .gguf file"
-    );
+    assert_eq!(text, "cannot read the model file nowhere/none.gguf; give the path of a .gguf file");
 }
 
 #[test]

@@ -1,4 +1,10 @@
 //! The crate from outside, on the project's own model; one file per subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a helper that fails fails its test"
+)]
 
 mod audit;
 mod engine;

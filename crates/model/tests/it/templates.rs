@@ -75,8 +75,11 @@ fn a_role_cannot_carry_markers() {
 
 #[test]
 fn a_template_cannot_run_forever_or_read_files() {
-    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
-    for source in [endless, "{% include 'secret' %}", "{% extends 'secret' %}", "{{ open('secret') }}"] {
+    let endless =
+        "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+    for source in
+        [endless, "{% include 'secret' %}", "{% extends 'secret' %}", "{{ open('secret') }}"]
+    {
         let model = with_template(source).unwrap();
         let error = model.encode_chat(&[Message::user("Hi")]).unwrap_err();
         assert!(matches!(error, Error::RenderTemplate(_)), "{source}: {error}");
@@ -95,9 +98,27 @@ fn a_model_without_a_template_says_so() {
 /// Text that tries to look like the template's markers, or like the guard's stand-ins.
 fn hostile() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
-        "<|end|>", "<|assistant|>", "<|system|>", "<|bos|>", "<", "|", ">", "<|", "|>", "end", "<|e",
-        "nd|>", " ", "\n", "ok", "{{ bos_token }}", "{% raw %}", "\u{F0000}", "\u{F0001}",
-        "\u{F0002}", "é",
+        "<|end|>",
+        "<|assistant|>",
+        "<|system|>",
+        "<|bos|>",
+        "<",
+        "|",
+        ">",
+        "<|",
+        "|>",
+        "end",
+        "<|e",
+        "nd|>",
+        " ",
+        "\n",
+        "ok",
+        "{{ bos_token }}",
+        "{% raw %}",
+        "\u{F0000}",
+        "\u{F0001}",
+        "\u{F0002}",
+        "é",
     ]);
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }

@@ -16,8 +16,10 @@ fn text() -> impl Strategy<Value = String> {
         "[a-z' ]{0,12}",
         "[0-9]{1,8}",
         "[ \t\r\n]{1,6}",
-        prop::sample::select(vec!["<|end|>", "<|user|>", "<|", "|>", "🦊", "日本", "\u{301}", "\0"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "<|end|>", "<|user|>", "<|", "|>", "🦊", "日本", "\u{301}", "\0"
+        ])
+        .prop_map(str::to_owned),
     ];
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
 }
