@@ -113,7 +113,7 @@ pub fn check(model: &Model, claim: &Claim<'_>) -> Result<Vec<f32>, AuditError> {
     }
     let possible = match claim.finish {
         None | Some(Finish::Length) => true,
-        Some(Finish::Stop) => next.as_ref().is_some_and(is_eog),
+        Some(Finish::Stop) => len < room && next.as_ref().is_some_and(is_eog),
         Some(Finish::Context) => len == room,
     };
     match claim.finish {

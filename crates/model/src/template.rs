@@ -152,6 +152,9 @@ pub fn encode_chat(
         tokenizer.control_texts(),
         messages.iter().map(|message| message.content.as_str()).chain([template.source()]),
     );
+    let guard = guard.ok_or_else(|| Error::Encode {
+        what: "the messages use every private-use character".to_owned(),
+    })?;
     let rendered = template.render_with(messages, true, |content| guard.hide(content))?;
     let mut ids = Vec::new();
     for part in tokenizer.split_control(&rendered) {

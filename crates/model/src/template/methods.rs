@@ -14,7 +14,7 @@ pub(super) fn call(
         return on_text(text, method, args);
     }
     match method {
-        "items" => state.apply_filter("items", &[value.clone()]),
+        "items" => state.apply_filter("items", std::slice::from_ref(value)),
         "get" => {
             let (key, default): (&str, Option<Value>) = from_args(args)?;
             let found = value.get_attr(key)?;
