@@ -16,7 +16,7 @@ use crate::store::Store;
 
 /// Durable memory of the engine. Every method that writes is one transaction, is durable once it
 /// has answered, and leaves a row in the intent's history where the change is not plain from the
-/// intent and its attempts. `tests/conformance.rs` holds what every implementation must do.
+/// intent and its attempts. `tests/it/conformance.rs` holds what every implementation must do.
 #[async_trait]
 pub trait EngineStore: Send + Sync + 'static {
     /// Stores an intent once per key; another payload under the key is an error.

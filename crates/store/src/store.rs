@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::connection::{ProcessLock, open_memory, open_reader, open_writer};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::migrate::migrate;
 use crate::reader::Readers;
 use crate::writer::{Writer, WriterStats};
@@ -53,6 +53,17 @@ impl Store {
     /// Writes and commits so far: their ratio is what group commit saves.
     pub fn stats(&self) -> WriterStats {
         self.shared.writer.stats()
+    }
+
+    /// Limits the file's size, in pages of 4096 bytes: beyond it the disk is full to the store. A
+    /// quota for operators, and how tests fill a disk. No less than the file has already.
+    pub async fn limit_pages(&self, pages: u32) -> Result<()> {
+        const OPERATION: &str = "limit the file's size";
+        self.write(OPERATION, move |sql| {
+            sql.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+                .map_err(StoreError::statement(OPERATION))
+        })
+        .await
     }
 
     pub(crate) async fn write<T, F>(&self, operation: &'static str, work: F) -> Result<T>
