@@ -34,16 +34,26 @@ pub(crate) fn test(repo: &Repo) -> Result<()> {
     repo::run(forge(repo, &["test", "--offline"]).env("FOUNDRY_GAS_SNAPSHOT_EMIT", "false"))
 }
 
-/// Runs the gas tests and returns what they measured, without touching the committed figures.
-pub(crate) fn measure(repo: &Repo) -> Result<Figures> {
+/// What the gas tests measured, and how they ended: figures over budget are shown all the same.
+pub(crate) struct Measured {
+    pub(crate) figures: Figures,
+    pub(crate) tests: Result<()>,
+}
+
+/// Runs the gas tests, without touching the committed figures.
+pub(crate) fn measure(repo: &Repo) -> Result<Measured> {
     let scratch = repo.path(SCRATCH);
     if scratch.exists() {
         fs::remove_dir_all(&scratch).context("empty contracts/cache/snapshots")?;
     }
     let mut command = forge(repo, &["test", "--offline", "--match-path", GAS_TESTS]);
     command.env("FOUNDRY_GAS_SNAPSHOT_EMIT", "true").env("FOUNDRY_SNAPSHOTS", &scratch);
-    repo::run_on_stderr(&mut command)?;
-    read(&scratch)
+    let tests = repo::run_on_stderr(&mut command);
+    match read(&scratch) {
+        Ok(figures) => Ok(Measured { figures, tests }),
+        // Without figures, what stopped the tests says more than the missing folder.
+        Err(error) => Err(tests.err().unwrap_or(error)),
+    }
 }
 
 /// The committed figures.

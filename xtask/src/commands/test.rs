@@ -39,7 +39,7 @@ const STEPS: [Step<Repo>; 10] = [
     Step {
         name: "gas",
         title: "gas against the committed figures",
-        needs: &["contracts"],
+        needs: &["tools"],
         run: gas::check,
     },
     Step {
