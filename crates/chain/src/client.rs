@@ -67,16 +67,6 @@ impl ChainClient {
         self.contracts().map(|contracts| contracts.node_registry)
     }
 
-    /// The model registry.
-    pub fn model_registry(&self) -> Result<Address, ChainError> {
-        self.contracts()?.model_registry.ok_or_else(|| self.not_configured("ModelRegistry"))
-    }
-
-    /// FAB.
-    pub fn governance_token(&self) -> Result<Address, ChainError> {
-        self.contracts()?.governance_token.ok_or_else(|| self.not_configured("GovernanceToken"))
-    }
-
     /// Broadcasts to every endpoint. Never an error: whatever came back is an outcome, and the
     /// receipt alone tells what became of the transaction.
     pub async fn send_raw(&self, raw: &Bytes) -> SendOutcome {

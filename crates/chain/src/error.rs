@@ -71,6 +71,20 @@ pub enum ChainError {
         /// What the contract answers; `None` if it has no `interfaceVersion`.
         found: Option<B256>,
     },
+    /// Our contracts name another one than is configured.
+    #[error(
+        "{contract} on chain {chain} is configured as {configured}, but the contracts use {found}"
+    )]
+    WrongContract {
+        /// The chain.
+        chain: ChainId,
+        /// Contract name.
+        contract: &'static str,
+        /// As configured.
+        configured: Address,
+        /// As the contract that depends on it says.
+        found: Address,
+    },
     /// The account cannot pay.
     #[error("insufficient {token} on chain {chain}: {needed} needed, {available} there")]
     InsufficientBalance {

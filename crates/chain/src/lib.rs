@@ -12,6 +12,7 @@
 
 pub mod bindings;
 pub mod client;
+pub mod deploy;
 pub mod error;
 pub mod fees;
 pub mod registry;

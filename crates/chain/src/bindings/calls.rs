@@ -4,7 +4,7 @@ use alloy_primitives::{Signature, U256};
 use alloy_sol_types::SolCall;
 use capstan_base::{Address, Amount, B256, ModelId, Price, SessionTerms, SignedVoucher};
 
-use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry};
+use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry, TestUsdc};
 use crate::bindings::convert;
 use crate::types::Bytes;
 
@@ -224,7 +224,7 @@ pub fn erc20_transfer(token: Address, to: Address, value: U256) -> Call {
 
 /// `mint` of the worthless test dollar.
 pub fn test_usdc_mint(token: Address, to: Address, amount: U256) -> Call {
-    call(token, IErc20::mintCall { to, amount })
+    call(token, TestUsdc::mintCall { to, amount })
 }
 
 /// A plain transfer of the native coin.

@@ -2,7 +2,7 @@
 
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 
-use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry};
+use crate::bindings::abi::{GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry};
 use crate::types::Bytes;
 
 /// Names the custom error with its fields (`AmountAboveDeposit { amount: 9, deposit: 5 }`), gives
@@ -20,7 +20,7 @@ pub fn decode_revert(data: &Bytes) -> String {
     custom::<JobMarketplace::JobMarketplaceErrors>(data)
         .or_else(|| custom::<NodeRegistry::NodeRegistryErrors>(data))
         .or_else(|| custom::<ModelRegistry::ModelRegistryErrors>(data))
-        .or_else(|| custom::<IErc20::IErc20Errors>(data))
+        .or_else(|| custom::<GovernanceToken::GovernanceTokenErrors>(data))
         .unwrap_or_else(|| format!("unknown error {data}"))
 }
 

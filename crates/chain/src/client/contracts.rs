@@ -4,7 +4,7 @@ use alloy_primitives::U256;
 use alloy_sol_types::SolCall;
 use capstan_base::{Address, Amount, ModelId};
 
-use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry};
+use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry};
 use crate::client::ChainClient;
 use crate::error::ChainError;
 use crate::types::BlockTag;
@@ -29,6 +29,32 @@ impl ChainClient {
                 other => other,
             })?;
         C::abi_decode_returns(&answer).map_err(|error| self.inconsistent(operation, error))
+    }
+
+    /// The model registry: as configured, else the one that the node registry asks.
+    pub async fn model_registry(&self) -> Result<Address, ChainError> {
+        let contracts = self.contracts()?;
+        match contracts.model_registry {
+            Some(address) => Ok(address),
+            None => {
+                let call = NodeRegistry::MODELSCall {};
+                let at = BlockTag::Latest;
+                self.view("reading the model registry", contracts.node_registry, call, at).await
+            }
+        }
+    }
+
+    /// FAB: as configured, else what the node registry takes as stake.
+    pub async fn governance_token(&self) -> Result<Address, ChainError> {
+        let contracts = self.contracts()?;
+        match contracts.governance_token {
+            Some(address) => Ok(address),
+            None => {
+                let call = NodeRegistry::STAKE_TOKENCall {};
+                let at = BlockTag::Latest;
+                self.view("reading the stake token", contracts.node_registry, call, at).await
+            }
+        }
     }
 
     /// ERC-20 balance, base units.
@@ -85,6 +111,6 @@ impl ChainClient {
     /// True if hosts may offer the model.
     pub async fn is_model_approved(&self, model: ModelId) -> Result<bool, ChainError> {
         let call = ModelRegistry::isApprovedCall { model: model.0 };
-        self.view("reading a model", self.model_registry()?, call, BlockTag::Latest).await
+        self.view("reading a model", self.model_registry().await?, call, BlockTag::Latest).await
     }
 }

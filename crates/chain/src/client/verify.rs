@@ -7,9 +7,14 @@ use serde_json::json;
 
 use crate::bindings::ContractKind;
 use crate::bindings::abi::IVersioned;
+use crate::bindings::abi::JobMarketplace::NODESCall;
+use crate::bindings::abi::NodeRegistry::{MODELSCall, STAKE_TOKENCall};
 use crate::client::ChainClient;
 use crate::error::ChainError;
+use crate::registry::Contracts;
 use crate::types::BlockTag;
+
+const LINKS: &str = "reading which contracts belong together";
 
 impl ChainClient {
     /// Checks that an endpoint answers for this chain, and that every configured contract is there
@@ -22,13 +27,56 @@ impl ChainClient {
         let contracts = *self.contracts().map_err(|error| vec![error])?;
         let mut wrong = Vec::new();
         for (kind, address) in [
-            (ContractKind::JobMarketplace, Some(contracts.job_marketplace)),
-            (ContractKind::NodeRegistry, Some(contracts.node_registry)),
-            (ContractKind::ModelRegistry, contracts.model_registry),
-            (ContractKind::GovernanceToken, contracts.governance_token),
+            (ContractKind::JobMarketplace, contracts.job_marketplace),
+            (ContractKind::NodeRegistry, contracts.node_registry),
         ] {
-            if let Some(address) = address {
-                wrong.extend(self.verify_contract(kind, address).await.err());
+            wrong.extend(self.verify_contract(kind, address).await.err());
+        }
+        if !wrong.is_empty() {
+            // What the two say of the others is worth nothing then.
+            return Err(wrong);
+        }
+        for (kind, address) in [
+            (ContractKind::ModelRegistry, self.model_registry().await),
+            (ContractKind::GovernanceToken, self.governance_token().await),
+        ] {
+            let checked = match address {
+                Ok(address) => self.verify_contract(kind, address).await,
+                Err(error) => Err(error),
+            };
+            wrong.extend(checked.err());
+        }
+        wrong.extend(self.verify_links(&contracts).await.err().into_iter().flatten());
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The contracts have to belong together: each names the others it was deployed with.
+    async fn verify_links(&self, contracts: &Contracts) -> Result<(), Vec<ChainError>> {
+        let (market, nodes, at) =
+            (contracts.job_marketplace, contracts.node_registry, BlockTag::Latest);
+        let linked = [
+            ("node registry", Some(nodes), self.view(LINKS, market, NODESCall {}, at).await),
+            (
+                "model registry",
+                contracts.model_registry,
+                self.view(LINKS, nodes, MODELSCall {}, at).await,
+            ),
+            (
+                "stake token",
+                contracts.governance_token,
+                self.view(LINKS, nodes, STAKE_TOKENCall {}, at).await,
+            ),
+        ];
+        let mut wrong = Vec::new();
+        for (what, configured, found) in linked {
+            match (configured, found) {
+                (_, Err(error)) => wrong.push(error),
+                (Some(configured), Ok(found)) if configured != found => {
+                    let detail =
+                        format!("the {what} on chain is {found}, configured is {configured}");
+                    wrong.push(self.inconsistent(LINKS, detail));
+                }
+                _ => {}
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
