@@ -7,9 +7,11 @@ pub mod config;
 pub mod http;
 pub mod meter;
 pub mod served;
+pub mod service;
 pub mod session;
 pub mod sessions;
 pub mod settlement;
 
 pub use config::HostConfig;
 pub use served::ServedModel;
+pub use service::{Host, HostParts};

@@ -15,7 +15,7 @@ pub struct Started {
 
 /// Who gets the tokens.
 #[derive(Debug)]
-pub enum Sink {
+pub(super) enum Sink {
     /// The attached connection, whichever it is by then.
     Connection,
     /// One HTTP response. Bounded: a slow reader pauses its own generation.
@@ -23,7 +23,7 @@ pub enum Sink {
 }
 
 /// A running request.
-pub struct Running {
+pub(super) struct Running {
     /// The renter's number for it.
     pub request_id: u64,
     /// Who gets the tokens.
@@ -41,7 +41,7 @@ pub struct Running {
 }
 
 /// What came of waiting for the next token.
-pub enum Advance {
+pub(super) enum Advance {
     /// The backend's step, and the place in the HTTP queue that it goes to.
     Step(Result<Step, BackendError>, Option<mpsc::OwnedPermit<AnswerEvent>>),
     /// The HTTP client is gone.
@@ -50,7 +50,7 @@ pub enum Advance {
 
 impl Running {
     /// Waits for room at the sink, then for the next step. Cancel safe.
-    pub async fn advance(&mut self) -> Advance {
+    pub(super) async fn advance(&mut self) -> Advance {
         let permit = match &self.sink {
             Sink::Connection => None,
             Sink::Http(events) => match events.clone().reserve_owned().await {
