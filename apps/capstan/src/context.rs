@@ -64,9 +64,9 @@ impl Context {
         let registry = &self.settings.registry;
         match named {
             Some(name) => {
-                let known = registry
-                    .find(name)
-                    .with_context(|| format!("no chain is called {name:?}; see `capstan chains`"))?;
+                let known = registry.find(name).with_context(|| {
+                    format!("no chain is called {name:?}; see `capstan chains`")
+                })?;
                 Ok(registry.get(known.chain_id)?)
             }
             None => Ok(registry.default_chain()?),
@@ -96,10 +96,8 @@ impl Context {
 /// Checks a chain at start; every finding is reported.
 pub async fn verify(client: &ChainClient) -> Result<()> {
     if let Err(findings) = client.verify().await {
-        let findings: Vec<_> = findings
-            .iter()
-            .map(|finding| format!("{:#}", anyhow::anyhow!("{finding}")))
-            .collect();
+        let findings: Vec<_> =
+            findings.iter().map(|finding| format!("{:#}", anyhow::anyhow!("{finding}"))).collect();
         bail!("chain {} ({}): {}", client.config().title, client.chain_id(), findings.join("; "));
     }
     Ok(())

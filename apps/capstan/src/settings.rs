@@ -92,9 +92,9 @@ impl Settings {
                 .with_context(|| format!("cannot read the configuration {}", path.display()))?,
             None => String::new(),
         };
-        let document: toml::Table = text.parse().with_context(|| {
-            format!("{} is not TOML", path.unwrap_or_default().display())
-        })?;
+        let document: toml::Table = text
+            .parse()
+            .with_context(|| format!("{} is not TOML", path.unwrap_or_default().display()))?;
         Ok(Self::of(&document)?)
     }
 

@@ -208,6 +208,11 @@ impl ChainRegistry {
         self.chains.values().find(|config| config.name == name_or_id || Some(config.chain_id) == id)
     }
 
+    /// Every known chain by id, enabled or not.
+    pub fn all(&self) -> impl Iterator<Item = &ChainConfig> {
+        self.chains.values()
+    }
+
     /// Enabled chains by id.
     pub fn enabled(&self) -> impl Iterator<Item = &ChainConfig> {
         self.chains.values().filter(|config| config.contracts.is_some())

@@ -21,6 +21,7 @@ pub mod config;
 pub mod core;
 pub mod engine;
 pub mod error;
+mod evm;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod lane;
@@ -28,9 +29,7 @@ pub mod signer;
 mod telemetry;
 mod waiters;
 
-pub use chain::{
-    Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome,
-};
+pub use chain::{Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome};
 pub use config::{EngineConfig, FinalityPolicy, LaneConfig};
 pub use engine::{Engine, Explanation};
 pub use error::{EngineError, Result};

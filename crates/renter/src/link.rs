@@ -100,7 +100,7 @@ impl Link {
     pub async fn ask(&self, prompt: PromptMessage) -> Result<Answer, RenterError> {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Ask { prompt, reply }).await?;
-        answer.await.map_err(|_| self.over())?
+        answer.await.map_err(|_| self.why_over())?
     }
 
     /// Ends the session: the host settles. Returns when the host was told or is gone.
@@ -127,15 +127,22 @@ impl Link {
         let attached = status.wait_for(|status| status.attached || status.ended.is_some()).await;
         match attached.map(|status| status.attached) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(self.over()),
+            Ok(false) | Err(_) => Err(self.why_over()),
         }
     }
 
-    async fn order(&self, order: Order) -> Result<(), RenterError> {
-        self.orders.send(order).await.map_err(|_| self.over())
+    /// Waits until the link is over, and says why.
+    pub async fn over(&self) -> RenterError {
+        let mut status = self.status.clone();
+        let _ = status.wait_for(|status| status.ended.is_some()).await;
+        self.why_over()
     }
 
-    fn over(&self) -> RenterError {
+    async fn order(&self, order: Order) -> Result<(), RenterError> {
+        self.orders.send(order).await.map_err(|_| self.why_over())
+    }
+
+    fn why_over(&self) -> RenterError {
         let status = self.status.borrow();
         let why = match (&status.ended, status.refusals.last()) {
             (_, Some(refusal)) => refusal.clone(),

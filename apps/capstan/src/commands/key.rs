@@ -27,7 +27,11 @@ pub async fn run(command: KeyCommand, global: &Global, output: &Output) -> Resul
     let address = match command {
         KeyCommand::New { file } => {
             if file.exists() {
-                return Err(UsageError(format!("{} exists; a key is never overwritten", file.display())).into());
+                return Err(UsageError(format!(
+                    "{} exists; a key is never overwritten",
+                    file.display()
+                ))
+                .into());
             }
             let password = crate::key::password(&global.key, "Password for the new key: ")?;
             if password.expose().is_empty() {

@@ -70,14 +70,8 @@ pub async fn run(args: RegisterArgs, global: &Global, output: &Output) -> Result
         sender.send("approve", calls::erc20_approve(fab, registry, wanted)).await?;
     }
     output.progress("registering…");
-    let call = calls::register_node(
-        registry,
-        stake,
-        &args.endpoint,
-        &args.region,
-        B256::ZERO,
-        &offers,
-    );
+    let call =
+        calls::register_node(registry, stake, &args.endpoint, &args.region, B256::ZERO, &offers);
     let tx = sender.send("register", call).await?;
     output.answer(
         format!("registered {account} on {} in {tx}", chain.config().title),

@@ -1,7 +1,7 @@
 //! Blocks, accounts, receipts, calls: what every chain has.
 
 use alloy_primitives::{U64, U256};
-use capstan_base::{Address, B256};
+use capstan_base::{Address, B256, UnixSeconds};
 use serde_json::{Value, json};
 
 use crate::bindings::calls::Call;
@@ -21,6 +21,11 @@ pub(super) fn tag(tag: BlockTag) -> Value {
 }
 
 impl ChainClient {
+    /// Time of the newest block: what contracts compare with.
+    pub async fn head_time(&self) -> Result<UnixSeconds, ChainError> {
+        Ok(self.head(BlockTag::Latest).await?.timestamp)
+    }
+
     /// The block at a tag. `None` if the chain has none yet, as `safe` and `finalized` may be on a
     /// young chain, or if that number does not exist.
     pub async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {

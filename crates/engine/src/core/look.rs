@@ -80,7 +80,8 @@ impl Lane {
             return Vec::new();
         }
         let Some(gone) = flight.included.take() else { return Vec::new() };
-        let detail = format!("block {} {} is no longer canonical", gone.block_number, gone.block_hash);
+        let detail =
+            format!("block {} {} is no longer canonical", gone.block_number, gone.block_hash);
         let mut effects = vec![Effect::Unmine(flight.intent.id, detail)];
         // Whichever attempt had been mined is as good as any; the newest pays most.
         if let Some(newest) = flight.attempts.last_mut() {

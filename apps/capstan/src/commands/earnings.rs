@@ -1,0 +1,85 @@
+//! `capstan earnings`: what the ledger holds for this account, and taking it out.
+
+use anyhow::{Result, bail};
+use capstan_base::{Address, B256};
+use capstan_chain::{BlockTag, calls};
+use capstan_engine::Outcome;
+use capstan_store::NewIntent;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::context::{Context, token};
+use crate::output::{Output, table};
+
+/// Options of `capstan earnings`.
+#[derive(Debug, Args)]
+pub struct EarningsArgs {
+    /// Chain name or id [default: the default chain]
+    #[arg(long)]
+    chain: Option<String>,
+    /// Withdraw the balance of this token, by symbol
+    #[arg(long, value_name = "TOKEN")]
+    withdraw: Option<String>,
+    /// Where to send it [default: this account]
+    #[arg(long, requires = "withdraw")]
+    to: Option<Address>,
+}
+
+pub async fn run(args: EarningsArgs, global: &Global, output: &Output) -> Result<()> {
+    let context = Context::load(global).await?;
+    let chain = context.chain(args.chain.as_deref()).await?;
+    let account = context.account();
+    let Some(symbol) = args.withdraw else {
+        let config = chain.config();
+        let symbols = config.tokens.values().map(|token| token.symbol.as_str());
+        let mut rows = Vec::new();
+        let mut values = Vec::new();
+        for symbol in core::iter::once(config.native.symbol.as_str()).chain(symbols) {
+            let (address, symbol, decimals) = token(config, Some(symbol))?;
+            let balance = chain.ledger_balance(account, address, BlockTag::Latest).await?;
+            rows.push(vec![symbol.clone(), balance.to_decimal(decimals)]);
+            values.push(
+                json!({ "symbol": symbol, "token": address, "balance": balance }),
+            );
+        }
+        output.answer(
+            table(&["TOKEN", "EARNED"], &rows),
+            &json!({ "account": account, "chain_id": chain.chain_id(), "balances": values }),
+        );
+        return Ok(());
+    };
+    let (address, symbol, decimals) = token(chain.config(), Some(&symbol))?;
+    let balance = chain.ledger_balance(account, address, BlockTag::Latest).await?;
+    if balance.is_zero() {
+        bail!("the ledger holds no {symbol} for {account}");
+    }
+    let to = args.to.unwrap_or(account);
+    let store = context.open_store("register.db")?;
+    let engine = context.engine(&store, std::slice::from_ref(&chain))?;
+    let call = calls::withdraw(chain.marketplace()?, address, to);
+    let id = engine
+        .submit(NewIntent {
+            idempotency_key: format!("withdraw/{}/{}", chain.chain_id(), B256::random()),
+            chain_id: chain.chain_id(),
+            sender: account,
+            to: call.to,
+            value: call.value,
+            data: call.data,
+            gas_limit: None,
+            max_cost: None,
+            not_before: None,
+            deadline: None,
+            label: "withdraw".to_owned(),
+        })
+        .await?;
+    match engine.wait(id).await? {
+        Outcome::Final { tx_hash, success: true, .. } => output.answer(
+            format!("{} {symbol} sent to {to} in {tx_hash}", balance.to_decimal(decimals)),
+            &json!({ "to": to, "token": address, "amount": balance, "tx": tx_hash }),
+        ),
+        Outcome::Final { tx_hash, .. } => bail!("the withdrawal reverted in {tx_hash}"),
+        Outcome::Failed(failure) => bail!("the withdrawal was refused: {}", failure.detail),
+    }
+    Ok(())
+}
