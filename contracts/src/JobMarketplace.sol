@@ -116,10 +116,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
             refunds[i] = refund;
         }
         _credit(msg.sender, token, earned, fees);
-        for (uint256 i = 0; i < refunds.length; ++i) {
-            SessionTerms calldata terms = completions[i].terms;
-            _payOrCredit(terms.rawRenter(), terms.rawToken(), refunds[i]);
-        }
+        _refund(completions, refunds);
     }
 
     /// @inheritdoc IJobMarketplace
@@ -215,5 +212,22 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         uint16 fee = feeBps;
         _sessions[sessionId] = PackedSessionLib.opened(fee);
         emit SessionOpened(sessionId, terms.host, terms.renter, terms, fee);
+    }
+
+    /// @dev Hands out the refunds of a batch, those to one renter in one token that follow each other as one.
+    function _refund(Completion[] calldata completions, uint96[] memory refunds) private {
+        address renter;
+        address token;
+        uint256 sum;
+        for (uint256 i = 0; i < refunds.length; ++i) {
+            if (refunds[i] == 0) continue;
+            SessionTerms calldata terms = completions[i].terms;
+            if (terms.rawRenter() != renter || terms.rawToken() != token) {
+                _payOrCredit(renter, token, sum);
+                (renter, token, sum) = (terms.rawRenter(), terms.rawToken(), 0);
+            }
+            sum += refunds[i];
+        }
+        _payOrCredit(renter, token, sum);
     }
 }
