@@ -28,9 +28,7 @@ pub mod signer;
 mod telemetry;
 mod waiters;
 
-pub use chain::{
-    Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome,
-};
+pub use chain::{Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome};
 pub use config::{EngineConfig, FinalityPolicy, LaneConfig};
 pub use engine::{Engine, Explanation};
 pub use error::{EngineError, Result};

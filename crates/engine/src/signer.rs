@@ -171,10 +171,9 @@ mod tests {
     #[tokio::test]
     async fn both_kinds_decode_to_what_was_signed() {
         let signer = LocalSigner::new(PrivateKeySigner::random());
-        for fees in [
-            TxFees::Eip1559 { max_fee: 30, priority_fee: 2 },
-            TxFees::Legacy { gas_price: 30 },
-        ] {
+        for fees in
+            [TxFees::Eip1559 { max_fee: 30, priority_fee: 2 }, TxFees::Legacy { gas_price: 30 }]
+        {
             let tx = UnsignedTx {
                 chain_id: ChainId(5611),
                 nonce: 7,

@@ -64,8 +64,7 @@ impl Waiters {
 
     /// Tells everyone who waits for the intent.
     pub(crate) fn tell(&self, id: IntentId, outcome: &Outcome) {
-        let waiters =
-            self.by_intent.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let waiters = self.by_intent.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         for waiter in waiters.into_iter().flatten() {
             // Whoever stopped waiting needs no answer.
             let _ = waiter.send(outcome.clone());

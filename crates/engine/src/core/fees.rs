@@ -26,12 +26,8 @@ pub(super) fn first(fees: Fees, cap: u128) -> Option<TxFees> {
     }
     match fees {
         // Twice the base fee is headroom; base fee and priority fee are the price.
-        Fees::Eip1559 { base, priority } => {
-            (base.saturating_add(priority) <= cap).then_some(TxFees::Eip1559 {
-                max_fee: cap,
-                priority_fee: priority.min(cap),
-            })
-        }
+        Fees::Eip1559 { base, priority } => (base.saturating_add(priority) <= cap)
+            .then_some(TxFees::Eip1559 { max_fee: cap, priority_fee: priority.min(cap) }),
         Fees::Legacy { .. } => None,
     }
 }

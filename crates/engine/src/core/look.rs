@@ -13,8 +13,9 @@ use crate::chain::Receipt;
 /// Blocks by which a nonce may have been read later than the head it was read with.
 const READ_SKEW_BLOCKS: u64 = 2;
 
-/// Looks at distinct heads, all without a receipt, before a nonce is given up as used by another.
-const LOOKS: u32 = 2;
+/// Looks at distinct heads, all without a receipt, before a nonce is given up as used by another: a
+/// node that lacks one receipt for a moment is common, at three heads across finality it is not.
+const LOOKS: u32 = 3;
 
 impl Lane {
     pub(super) fn looked(
@@ -80,7 +81,8 @@ impl Lane {
             return Vec::new();
         }
         let Some(gone) = flight.included.take() else { return Vec::new() };
-        let detail = format!("block {} {} is no longer canonical", gone.block_number, gone.block_hash);
+        let detail =
+            format!("block {} {} is no longer canonical", gone.block_number, gone.block_hash);
         let mut effects = vec![Effect::Unmine(flight.intent.id, detail)];
         // Whichever attempt had been mined is as good as any; the newest pays most.
         if let Some(newest) = flight.attempts.last_mut() {

@@ -93,10 +93,7 @@ impl Lane {
             room = room.saturating_sub(1);
             if !waiting.estimating {
                 waiting.estimating = true;
-                effects.push(Effect::Estimate {
-                    intent: waiting.intent.id,
-                    call: waiting.call(),
-                });
+                effects.push(Effect::Estimate { intent: waiting.intent.id, call: waiting.call() });
             }
         }
         effects.extend(self.watch_gap(&view));
@@ -141,10 +138,8 @@ impl Lane {
     /// A revert counts if nothing of this lane that comes first could change it, and if a second
     /// look agrees: one node may lag behind what another has just mined.
     fn reverted(&mut self, id: IntentId, view: &View, detail: &str) -> Vec<Effect> {
-        let flying = self
-            .flights
-            .values()
-            .any(|flight| flight.is_pending() && flight.intent.id < id);
+        let flying =
+            self.flights.values().any(|flight| flight.is_pending() && flight.intent.id < id);
         let earlier = self.queue.range(..id).any(|(_, waiting)| waiting.is_due(view));
         let views = self.views;
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
@@ -237,10 +232,8 @@ impl Lane {
         let since = self.gap.filter(|gap| gap.0 == nonce).map_or(self.views, |gap| gap.1);
         self.gap = Some((nonce, since));
         let views = self.views;
-        let will_fill = self
-            .queue
-            .values()
-            .any(|waiting| waiting.is_due(view) && waiting.resume_at <= views);
+        let will_fill =
+            self.queue.values().any(|waiting| waiting.is_due(view) && waiting.resume_at <= views);
         let has_lasted = views.saturating_sub(since) >= GAP_VIEWS;
         (has_lasted && !will_fill).then_some(Effect::FillGap { nonce, blocked })
     }
