@@ -172,3 +172,6 @@ async fn supervise(worker: Arc<Worker>, cancel: CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,7 @@ impl Lane {
 
     /// If the block an intent was in is proven gone: back to waiting, and the same bytes again.
     fn reorged(&mut self, nonce: u64, anchor: Canonical) -> Vec<Effect> {
+        let head = self.view.as_ref().map(|view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
         if anchor != Canonical::No {
             return Vec::new();
@@ -87,6 +88,8 @@ impl Lane {
         // Whichever attempt had been mined is as good as any; the newest pays most.
         if let Some(newest) = flight.attempts.last_mut() {
             newest.accepted_at = None;
+            // It was good enough for a block once: it gets its full time again.
+            newest.since = head;
             effects.push(Effect::Broadcast { nonce, hash: newest.hash, raw: newest.raw.clone() });
         }
         effects

@@ -89,7 +89,11 @@ impl EngineStore for KillableStore {
         self.inner.open_lanes().await
     }
     async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot> {
-        self.inner.lane_snapshot(lane).await
+        let snapshot = self.inner.lane_snapshot(lane).await?;
+        // A write that a kill cut off may have been made all the same: what is read is stored.
+        let read = snapshot.attempts.iter().map(|attempt| attempt.signed.tx_hash);
+        self.stored.lock().unwrap().extend(read);
+        Ok(snapshot)
     }
     async fn record_attempt(&self, attempt: NewAttempt) -> Result<u32> {
         let hash = attempt.tx_hash;

@@ -94,7 +94,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             break;
         }
     }
-    prop_assert_eq!(rig.unstored(), vec![]);
+    prop_assert!(rig.unstored().is_empty());
     for (id, key) in &ids {
         let intent = rig.stored(*id).await;
         prop_assert_eq!(intent.state, IntentState::Final, "{}: {:?}", key, intent);
@@ -107,8 +107,6 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn every_intent_ends_once(steps in prop::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
