@@ -1,1 +1,43 @@
-//! SQL.
+//! SQL: an embedded SQLite database behind one writer thread, one file per aggregate.
+//!
+//! ```text
+//! async caller ──closure──► writer thread ──► SAVEPOINT, closure, RELEASE ─┐ one transaction,
+//! async caller ──closure──►   (drains all)    SAVEPOINT, closure, RELEASE ─┤ one fsync
+//!              ◄──answer after COMMIT──────────────────────────────────────┘
+//! async caller ──closure──► reader threads ─► own read-only connections (WAL snapshot)
+//! ```
+//!
+//! An answered write is on disk: `synchronous = FULL`, and no caller is answered before the commit.
+//! A caller that stops waiting does not undo its write.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+pub mod attempts;
+mod columns;
+mod connection;
+pub mod engine_store;
+pub mod error;
+pub mod intents;
+pub mod lanes;
+mod migrate;
+mod reader;
+pub mod rentals;
+pub mod sessions;
+mod store;
+mod voucher_guard;
+mod writer;
+
+pub use attempts::{Attempt, Broadcast, NewAttempt};
+pub use engine_store::EngineStore;
+pub use error::{Result, StoreError};
+pub use intents::{
+    Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
+    IntentState, NewIntent,
+};
+pub use lanes::{LaneKey, LaneSnapshot};
+pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
+pub use sessions::{
+    Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
+};
+pub use store::Store;
+pub use voucher_guard::VoucherOutcome;
+pub use writer::WriterStats;

@@ -1,0 +1,71 @@
+//! What an operator may set.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use capstan_base::ChainId;
+
+use crate::chain::HeadTag;
+
+/// When a block counts as final on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinalityPolicy {
+    /// At or below the chain's own tag.
+    Tag(HeadTag),
+    /// This many blocks on top of it.
+    Depth(u64),
+}
+
+/// How one lane behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneConfig {
+    /// When a block counts as final.
+    pub finality: FinalityPolicy,
+    /// Time between looks at the chain while there is work. About half a block.
+    pub poll_interval: Duration,
+    /// Time between looks at the outbox while there is none; a notification comes sooner.
+    pub idle_interval: Duration,
+    /// Most attempts waiting for inclusion at once.
+    pub window: usize,
+    /// Blocks without inclusion after which an attempt is replaced with higher fees.
+    pub replace_after_blocks: u64,
+    /// Blocks after which the same bytes are sent again, in case a pool dropped them.
+    pub rebroadcast_after_blocks: u64,
+    /// Percent added to an estimate of gas.
+    pub gas_margin_percent: u64,
+    /// No replacement once the fee is this many times what the chain asks: more cannot help.
+    pub max_fee_multiple: u128,
+}
+
+impl Default for LaneConfig {
+    fn default() -> Self {
+        Self {
+            finality: FinalityPolicy::Tag(HeadTag::Safe),
+            poll_interval: Duration::from_secs(1),
+            idle_interval: Duration::from_secs(5),
+            // The guaranteed slots of one sender in the pools of geth and reth.
+            window: 16,
+            replace_after_blocks: 3,
+            rebroadcast_after_blocks: 2,
+            // Covers state that other transactions of the same block warm or change.
+            gas_margin_percent: 20,
+            max_fee_multiple: 4,
+        }
+    }
+}
+
+/// How all lanes behave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// For every chain not named below.
+    pub default: LaneConfig,
+    /// For single chains.
+    pub chains: HashMap<ChainId, LaneConfig>,
+}
+
+impl EngineConfig {
+    /// What applies to a chain.
+    pub fn lane(&self, chain_id: ChainId) -> &LaneConfig {
+        self.chains.get(&chain_id).unwrap_or(&self.default)
+    }
+}

@@ -1,0 +1,72 @@
+//! Metrics of a lane, and what operators are told.
+
+use capstan_base::UnixSeconds;
+use capstan_store::LaneKey;
+
+use crate::core::{Alert, Lane};
+
+/// Attempts stored, by chain.
+pub(crate) const ATTEMPTS: &str = "capstan_engine_attempts_total";
+/// Nonces waiting for a block, by lane.
+pub(crate) const IN_FLIGHT: &str = "capstan_engine_in_flight";
+/// Intents waiting for a nonce, by lane.
+pub(crate) const QUEUED: &str = "capstan_engine_queued";
+/// Seconds since the oldest unfinished intent was submitted, by lane.
+pub(crate) const OLDEST: &str = "capstan_engine_oldest_intent_seconds";
+/// Looks at the chain that failed, by chain.
+pub(crate) const CHAIN_ERRORS: &str = "capstan_engine_chain_errors_total";
+/// Alerts, by chain and kind.
+pub(crate) const ALERTS: &str = "capstan_engine_alerts_total";
+/// Intents ended, by chain and how.
+pub(crate) const ENDED: &str = "capstan_engine_intents_ended_total";
+
+/// Sets the gauges of a lane.
+pub(crate) fn gauge(key: LaneKey, lane: &Lane, now: UnixSeconds) {
+    let labels = [("chain_id", key.chain_id.to_string()), ("sender", key.sender.to_string())];
+    metrics::gauge!(IN_FLIGHT, &labels).set(as_f64(lane.pending_count()));
+    metrics::gauge!(QUEUED, &labels).set(as_f64(lane.queued_count()));
+    let age = lane.oldest().map_or(0, |oldest| now.since(oldest));
+    metrics::gauge!(OLDEST, &labels).set(as_f64(usize::try_from(age).unwrap_or(usize::MAX)));
+}
+
+/// Logs and counts what an operator should know.
+pub(crate) fn alert(key: LaneKey, alert: &Alert) {
+    let chain_id = key.chain_id.0;
+    let sender = key.sender;
+    let kind = match alert {
+        Alert::InsufficientFunds { intent, needed, available } => {
+            tracing::warn!(
+                chain_id, %sender, %intent, %needed, %available,
+                "the account cannot pay; the intent waits"
+            );
+            "insufficient_funds"
+        }
+        Alert::Refused { intent, reason } => {
+            tracing::warn!(chain_id, %sender, %intent, reason, "a node refuses an attempt");
+            "refused"
+        }
+        Alert::NonceUsedByAnother { intent, nonce } => {
+            tracing::error!(
+                chain_id, %sender, %intent, nonce,
+                "another program uses this account's key; the intent gets another nonce"
+            );
+            "nonce_used_by_another"
+        }
+    };
+    metrics::counter!(ALERTS, "chain_id" => key.chain_id.to_string(), "kind" => kind).increment(1);
+}
+
+/// Counts for a chain.
+pub(crate) fn count(name: &'static str, key: LaneKey) {
+    metrics::counter!(name, "chain_id" => key.chain_id.to_string()).increment(1);
+}
+
+/// Counts an intent's end.
+pub(crate) fn ended(key: LaneKey, how: &'static str) {
+    metrics::counter!(ENDED, "chain_id" => key.chain_id.to_string(), "how" => how).increment(1);
+}
+
+/// Gauges are floats; 32 bits of a count are more than a lane holds.
+fn as_f64(value: usize) -> f64 {
+    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
+}

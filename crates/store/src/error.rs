@@ -1,0 +1,160 @@
+//! What can go wrong in the store: one variant per operation that failed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::intents::IntentId;
+
+/// Result of every method of this crate.
+pub type Result<T, E = StoreError> = core::result::Result<T, E>;
+
+/// A failed operation on the store.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be opened or prepared.
+    #[error("cannot open the database {}", path.display())]
+    Open {
+        /// Database file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<rusqlite::Error>,
+    },
+    /// The lock file beside the database could not be made or locked.
+    #[error("cannot make the lock file {}", path.display())]
+    Lock {
+        /// Lock file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// Another process has it open: two engines on one database would both act.
+    #[error("the database {} is in use by another process", path.display())]
+    InUse {
+        /// Database file.
+        path: PathBuf,
+    },
+    /// A migration failed; the file is as it was before it.
+    #[error("migration {version} failed")]
+    Migrate {
+        /// Number of the migration.
+        version: u32,
+        /// Why.
+        source: Arc<rusqlite::Error>,
+    },
+    /// A newer program wrote this file.
+    #[error("the database is at schema {found}, this program knows up to {known}")]
+    SchemaTooNew {
+        /// Schema in the file.
+        found: u32,
+        /// Newest schema of this program.
+        known: u32,
+    },
+    /// A thread of the store could not be started.
+    #[error("cannot start the {name} thread")]
+    Thread {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// A read or write statement failed; its own changes are undone.
+    #[error("cannot {operation}")]
+    Statement {
+        /// What was being done, in the infinitive.
+        operation: &'static str,
+        /// Why.
+        source: Arc<rusqlite::Error>,
+    },
+    /// The transaction that carried the write could not be made durable. Nothing of it counts.
+    #[error("cannot commit")]
+    Commit {
+        /// Why.
+        source: Arc<rusqlite::Error>,
+    },
+    /// The closure panicked; its changes are undone and the store goes on.
+    #[error("a panic stopped the store from being able to {operation}")]
+    Panicked {
+        /// What was being done, in the infinitive.
+        operation: &'static str,
+    },
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// The idempotency key names an intent with another payload.
+    #[error("the key {key:?} already belongs to intent {existing}, which has another payload")]
+    KeyConflict {
+        /// The key.
+        key: String,
+        /// Intent that has it.
+        existing: IntentId,
+    },
+    /// No intent has this id.
+    #[error("there is no intent {0}")]
+    UnknownIntent(IntentId),
+    /// The intent is not in a state that allows the change.
+    #[error("intent {id} is {found}, which does not allow to {operation}")]
+    WrongIntentState {
+        /// The intent.
+        id: IntentId,
+        /// State it is in.
+        found: &'static str,
+        /// What was asked, in the infinitive.
+        operation: &'static str,
+    },
+    /// The nonce belongs to another intent.
+    #[error("nonce {nonce} belongs to another intent than {id}")]
+    NonceTaken {
+        /// The intent that asked for it.
+        id: IntentId,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// A value has no JSON form.
+    #[error("cannot write {what} as json")]
+    Encode {
+        /// Which value.
+        what: &'static str,
+        /// Why.
+        source: Arc<serde_json::Error>,
+    },
+}
+
+impl StoreError {
+    /// True if the same call may succeed later without anyone changing it: a lock, or a full disk
+    /// that somebody empties.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Open { source, .. }
+            | Self::Migrate { source, .. }
+            | Self::Statement { source, .. }
+            | Self::Commit { source } => matches!(
+                source.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::OutOfMemory
+                )
+            ),
+            Self::Thread { .. } => true,
+            Self::Lock { .. }
+            | Self::InUse { .. }
+            | Self::SchemaTooNew { .. }
+            | Self::Panicked { .. }
+            | Self::Closed
+            | Self::KeyConflict { .. }
+            | Self::UnknownIntent(_)
+            | Self::WrongIntentState { .. }
+            | Self::NonceTaken { .. }
+            | Self::Encode { .. } => false,
+        }
+    }
+
+    /// Names the operation a failed statement belonged to.
+    pub(crate) fn statement(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Statement { operation, source: Arc::new(source) }
+    }
+}

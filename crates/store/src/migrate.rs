@@ -1,0 +1,72 @@
+//! Numbered migrations, embedded in the program; `user_version` says how far a file has come.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::error::{Result, StoreError};
+
+/// Each migration once, in order. A published one is never edited: a change is a new file.
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("../schema/0001_engine.sql")),
+    (2, include_str!("../schema/0002_sessions.sql")),
+];
+
+/// Brings the file to the newest schema, each step in its own transaction.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
+    let found: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(StoreError::statement("read the schema version"))?;
+    let known = MIGRATIONS.iter().map(|(version, _)| *version).max().unwrap_or(0);
+    if found > known {
+        return Err(StoreError::SchemaTooNew { found, known });
+    }
+    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
+        apply(connection, *version, sql).map_err(|source| StoreError::Migrate {
+            version: *version,
+            source: Arc::new(source),
+        })?;
+    }
+    Ok(())
+}
+
+fn apply(connection: &mut Connection, version: u32, sql: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(sql)?;
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_gaps_and_run_once() {
+        for (index, (version, _)) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(usize::try_from(*version).unwrap(), index + 1);
+        }
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", 999).unwrap();
+        assert!(matches!(
+            migrate(&mut connection),
+            Err(StoreError::SchemaTooNew { found: 999, .. })
+        ));
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let loose: Vec<String> = connection
+            .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND strict = 0 AND name NOT LIKE 'sqlite_%'")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        assert_eq!(loose, Vec::<String>::new());
+    }
+}

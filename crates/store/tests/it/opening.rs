@@ -1,0 +1,50 @@
+//! Opening: one process at a time, clear errors, and what was written is there again.
+
+use capstan_store::{Store, StoreError};
+
+use crate::samples::intent;
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("capstan.db");
+    let id = {
+        let store = Store::open(&path).unwrap();
+        store.submit_intent(intent("a")).await.unwrap().id()
+    };
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.intent(id).await.unwrap().unwrap().request, intent("a"));
+}
+
+#[test]
+fn a_second_open_is_refused_until_the_first_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("capstan.db");
+    let first = Store::open(&path).unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(first);
+    Store::open(&path).unwrap();
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_named() {
+    let error = Store::open("/proc/capstan/none.db").unwrap_err();
+    assert!(error.to_string().contains("/proc/capstan/none.db.lock"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let error = Store::open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. } | StoreError::Lock { .. }), "{error}");
+    assert!(!error.is_retryable());
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_unharmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    let text = "not a database ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
