@@ -55,7 +55,6 @@ interface IJobMarketplace is IPaymentEscrow {
     error ClaimAboveVoucher(uint96 claim, uint96 amount);
     error AmountNotHigher(uint96 amount, uint96 presented);
     error DepositTooLarge();
-    error UnexpectedTransferAmount(uint256 received, uint256 expected);
     error FeeAboveCap(uint16 feeBps, uint16 cap);
 
     /// @notice Opens a session; the caller must be `terms.renter`. Native: `msg.value == terms.deposit`.
@@ -72,7 +71,8 @@ interface IJobMarketplace is IPaymentEscrow {
     function topUp(SessionTerms calldata terms, uint96 amount) external payable;
 
     /// @notice The host closes at once with its newest voucher, while the session is active or closing. The claim
-    /// may not be below an amount already presented. A claim of zero needs no voucher and refunds everything.
+    /// may not be below an amount already presented, and a claim of exactly that amount needs no voucher (an empty
+    /// signature): so a claim of zero refunds everything, and a host can accept what the renter acknowledged.
     function completeSessionJob(Completion calldata completion) external;
 
     /// @notice Many at once: an item that fails is reported by event and leaves the others untouched. The caller
@@ -83,6 +83,7 @@ interface IJobMarketplace is IPaymentEscrow {
     function requestSessionClose(SessionTerms calldata terms, uint96 acknowledged) external;
 
     /// @notice Anyone hands in a voucher for a closing session on the host's behalf; only a higher amount counts.
+    /// A voucher above the deposit counts as the whole deposit.
     function presentVoucher(SessionTerms calldata terms, Voucher calldata voucher, bytes calldata signature) external;
 
     /// @notice Anyone finalises a closing session once its challenge window is over: the host is paid the highest

@@ -43,6 +43,7 @@ interface INodeRegistry {
     error StakeTooLow(uint96 stake, uint96 minimum);
     error EmptyEndpoint();
     error EndpointTooLong(uint256 length, uint256 maximum);
+    error RegionTooLong(uint256 length, uint256 maximum);
     error NoOffers();
     error ZeroPrice(bytes32 model, address token);
     error DuplicateOffer(bytes32 model, address token);
@@ -76,7 +77,7 @@ interface INodeRegistry {
 
     function cancelUnbonding() external;
 
-    /// @notice Pays the stake out after the delay and deletes the node.
+    /// @notice Pays the stake out after the delay and deletes the node with its whole price list.
     function withdrawStake() external;
 
     function getNode(address host) external view returns (Node memory);

@@ -10,6 +10,7 @@ interface IPaymentEscrow {
 
     error NothingToWithdraw(address account, address token);
     error WithdrawalFailed(address to);
+    error UnexpectedTransferAmount(uint256 received, uint256 expected);
 
     /// @notice What `account` may withdraw of `token` (zero address: native coin), base units.
     function balanceOf(address account, address token) external view returns (uint256);

@@ -58,7 +58,8 @@ struct Session {
     uint16 feeBps;
     /// Unix seconds at which a closing session may be finalised; 0 unless Closing.
     uint40 challengeEnd;
-    /// Highest amount presented or acknowledged while closing, base units.
+    /// Highest amount presented or acknowledged while closing, base units; once closed, the amount settled at
+    /// (host and fee together).
     uint96 presented;
     /// Added to the deposit since opening, base units.
     uint96 topUp;

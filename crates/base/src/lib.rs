@@ -7,6 +7,7 @@
 pub mod amount;
 pub mod attach;
 pub mod id;
+pub mod permit;
 pub mod price;
 mod sol;
 pub mod tally;

@@ -63,6 +63,16 @@ pub fn domain(chain_id: ChainId, marketplace: Address) -> Eip712Domain {
 }
 
 impl Voucher {
+    /// A voucher signed ahead of the work: an amount alone, with no transcript to state.
+    pub fn ceiling(session_id: SessionId, amount: Amount) -> Self {
+        Self { session_id, amount, tokens: 0, transcript_root: B256::ZERO }
+    }
+
+    /// True if it states an amount alone. Every other voucher has a transcript root.
+    pub fn is_ceiling(&self) -> bool {
+        self.tokens == 0 && self.transcript_root.is_zero()
+    }
+
     /// EIP-712 digest that the voucher key signs.
     pub fn digest(&self, chain_id: ChainId, marketplace: Address) -> B256 {
         let voucher = sol::Voucher {

@@ -1,1 +1,33 @@
-//! Chains.
+//! Chains: which there are, how to read them, and the bytes that are sent to them.
+//!
+//! ```text
+//! registry ── ChainConfig ──► client ── typed reads ──► rpc (pool of HTTP endpoints)
+//! bindings ── calldata, events, reverts                  ▲
+//! signer ──── signed raw transactions ── send_raw ───────┘
+//! ```
+//!
+//! This room knows contract bindings and JSON-RPC and nothing else: no SQL, no policy about when to
+//! send, replace or give up a transaction. It never decides from an absence: a null answer is
+//! returned as `None`, and what that means is the caller's business.
+
+pub mod bindings;
+pub mod client;
+pub mod deploy;
+pub mod error;
+pub mod fees;
+pub mod registry;
+pub mod rpc;
+pub mod signer;
+pub mod types;
+
+pub use bindings::calls::{self, Call, NewOffer};
+pub use client::ChainClient;
+pub use error::{ChainError, RpcError, SignerError};
+pub use fees::{Fees, GasMultiplier};
+pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, NativeCoin, Token};
+pub use rpc::{RpcPool, RpcUrl, SendOutcome};
+pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields};
+pub use types::{
+    BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, OpenedSession, Receipt,
+    SessionState, SessionStatus,
+};

@@ -9,16 +9,16 @@ CREATE TABLE sessions (
     price_output   BLOB    NOT NULL CHECK (length(price_output) = 32),
     state          TEXT    NOT NULL DEFAULT 'open'
         CHECK (state IN ('open', 'detached', 'settling', 'settled', 'abandoned')),
-    -- Newest signed voucher as JSON; its amount and tokens again, for the guard that never lets
-    -- them fall.
+    -- Newest signed voucher as JSON; its amount again, for the guard that never lets it fall.
     voucher        TEXT,
     voucher_amount BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(voucher_amount) = 32),
-    voucher_tokens BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(voucher_tokens) = 32),
     -- Tally at that voucher as JSON, and its size.
     tally          TEXT    NOT NULL,
     tally_tokens   INTEGER NOT NULL DEFAULT 0,
     end_reason     TEXT,
     opened_at      INTEGER NOT NULL,
+    -- Head of the chain at admission: the closing event can lie no earlier.
+    admitted_block INTEGER NOT NULL,
     detached_at    INTEGER,
     updated_at     INTEGER NOT NULL DEFAULT (unixepoch()),
     settle_intent  INTEGER REFERENCES intents (id),
@@ -46,7 +46,6 @@ CREATE TABLE rentals (
         CHECK (state IN ('opening', 'open', 'closing', 'closed')),
     voucher        TEXT,
     voucher_amount BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(voucher_amount) = 32),
-    voucher_tokens BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(voucher_tokens) = 32),
     tally          TEXT    NOT NULL,
     tally_tokens   INTEGER NOT NULL DEFAULT 0,
     end_reason     TEXT,

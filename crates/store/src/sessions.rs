@@ -38,6 +38,8 @@ pub struct NewSession {
     pub price: Price,
     /// When it was admitted.
     pub opened_at: UnixSeconds,
+    /// Head of the chain then: the closing event can lie no earlier.
+    pub admitted_block: u64,
 }
 
 /// What closing paid, from the chain's closing event.
@@ -72,6 +74,8 @@ pub struct Session {
     pub end_reason: Option<String>,
     /// When it was admitted.
     pub opened_at: UnixSeconds,
+    /// Head of the chain then: the closing event can lie no earlier.
+    pub admitted_block: u64,
     /// Since when nobody is attached.
     pub detached_at: Option<UnixSeconds>,
     /// When it last changed.
@@ -243,9 +247,9 @@ fn insert_session(sql: &Connection, new: &NewSession) -> Result<SessionInsert> {
     }
     sql.prepare_cached(
         "INSERT INTO sessions (chain_id, marketplace, session_id, terms, price_input, price_output,
-                               tally, opened_at)
+                               tally, opened_at, admitted_block)
          VALUES (:chain_id, :marketplace, :session_id, :terms, :price_input, :price_output,
-                 :tally, :opened_at)",
+                 :tally, :opened_at, :admitted_block)",
     )
     .and_then(|mut insert| {
         insert.execute(named_params! {
@@ -257,6 +261,7 @@ fn insert_session(sql: &Connection, new: &NewSession) -> Result<SessionInsert> {
             ":price_output": Sql(new.price.output),
             ":tally": Json(&TallyState::default()),
             ":opened_at": Sql(new.opened_at),
+            ":admitted_block": Sql(new.admitted_block),
         })
     })
     .map(|_| SessionInsert::Created)
@@ -414,6 +419,7 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
         tally: row.get::<_, Json<_>>("tally")?.0,
         end_reason: row.get("end_reason")?,
         opened_at: get(row, "opened_at")?,
+        admitted_block: get(row, "admitted_block")?,
         detached_at: get_option(row, "detached_at")?,
         updated_at: get(row, "updated_at")?,
         settle_intent: get_option(row, "settle_intent")?.map(IntentId),

@@ -6,22 +6,21 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use crate::columns::{Json, Sql};
 use crate::error::{Result, StoreError};
 
-/// Compares and stores in one statement. Amount, tokens and tally may each stay, none may fall, and
-/// one must rise: a ceiling signed ahead of the work keeps its voucher while the tally catches up.
+/// Compares and stores in one statement. Amount and tally may each stay, neither may fall, and one
+/// must rise: a ceiling signed ahead of the work keeps its voucher while the tally catches up. A
+/// voucher's own token count is no guard: a ceiling states none.
 macro_rules! update_sql {
     ($table:literal, $open:literal) => {
         concat!(
             "UPDATE ",
             $table,
-            " SET voucher = :voucher, voucher_amount = :amount, voucher_tokens = :tokens,
+            " SET voucher = :voucher, voucher_amount = :amount,
                   tally = :tally, tally_tokens = :tally_tokens, updated_at = unixepoch()
               WHERE chain_id = :chain_id AND marketplace = :marketplace AND session_id = :session_id
                 AND state IN (",
             $open,
-            ") AND :amount >= voucher_amount AND :tokens >= voucher_tokens
-                AND :tally_tokens >= tally_tokens
-                AND (:amount > voucher_amount OR :tokens > voucher_tokens
-                     OR :tally_tokens > tally_tokens)"
+            ") AND :amount >= voucher_amount AND :tally_tokens >= tally_tokens
+                AND (:amount > voucher_amount OR :tally_tokens > tally_tokens)"
         )
     };
 }
@@ -85,8 +84,6 @@ pub(crate) fn store_voucher(
         let changed = sql.prepare_cached(table.update())?.execute(named_params! {
             ":voucher": Json(signed),
             ":amount": Sql(signed.voucher.amount),
-            // A ceiling may be any 64-bit number; an INTEGER column holds 63 bits.
-            ":tokens": Sql(u128::from(signed.voucher.tokens)),
             ":tally": Json(tally),
             ":tally_tokens": Sql(tally.frontier.size),
             ":chain_id": Sql(key.chain_id),

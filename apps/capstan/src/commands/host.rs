@@ -1,0 +1,161 @@
+//! `capstan host`: serve models and settle sessions.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use capstan_chain::ChainClient;
+use capstan_host::backend::Backend;
+use capstan_host::backend::reference::ReferenceBackend;
+use capstan_host::backend::upstream::{UpstreamBackend, UpstreamConfig};
+use capstan_host::{Host, HostParts, ServedModel};
+use capstan_kit::telemetry::Metrics;
+use capstan_kit::{Secret, SystemClock};
+use capstan_model::Model;
+use clap::Args;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Global;
+use crate::context::{Context, clients};
+use crate::output::Output;
+use crate::settings::{ModelSettings, UsageError};
+
+/// Address of the front when nothing says otherwise: this machine alone.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Options of `capstan host`.
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Address to listen on; port 0 takes a free one [default: [host] listen, or 127.0.0.1:8080]
+    #[arg(long, env = "CAPSTAN_LISTEN", value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// GGUF file to serve with the reference engine, besides those of the configuration; may be
+    /// given more than once
+    #[arg(long = "model", value_name = "FILE")]
+    models: Vec<PathBuf>,
+}
+
+pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let context = Context::load(global).await?;
+    let settings = &context.settings;
+    let models = load_models(&context, args.models)?;
+    let chains = clients(settings);
+    if chains.is_empty() {
+        return Err(UsageError(
+            "no chain is enabled: set its contracts in capstan.toml, see `capstan chains`".into(),
+        )
+        .into());
+    }
+    for chain in chains.values() {
+        check_chain(chain).await?;
+    }
+    let store = context.open_store("host.db")?;
+    let list: Vec<_> = chains.values().cloned().collect();
+    let engine = context.engine(&store, &list)?;
+    let host = Host::start(HostParts {
+        host: context.account(),
+        config: settings.host.clone(),
+        chains,
+        models,
+        store,
+        engine: engine.clone(),
+        metrics: Metrics::install()?,
+        clock: Arc::new(SystemClock),
+    })
+    .await?;
+    let listen = args.listen.or(settings.listen.clone()).unwrap_or(DEFAULT_LISTEN.to_owned());
+    let listener =
+        TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    output.answer(
+        format!("host {} listens on http://{address}", context.account()),
+        &json!({ "event": "listening", "host": context.account(), "url": format!("http://{address}") }),
+    );
+    host.serve(listener, stop).await?;
+    context.stop.cancel();
+    engine.stopped().await;
+    Ok(())
+}
+
+/// A chain that cannot be reached is tried again while serving; one that is not what the
+/// configuration says is a mistake to be mended first.
+async fn check_chain(chain: &ChainClient) -> Result<()> {
+    let Err(findings) = chain.verify().await else { return Ok(()) };
+    if findings.iter().all(capstan_chain::ChainError::is_retryable) {
+        for finding in &findings {
+            tracing::error!(
+                chain_id = chain.chain_id().0, %finding,
+                "chain unreachable at start; sessions on it wait until it answers"
+            );
+        }
+        return Ok(());
+    }
+    let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    bail!("chain {} ({}): {}", chain.config().title, chain.chain_id(), findings.join("; "));
+}
+
+fn load_models(context: &Context, files: Vec<PathBuf>) -> Result<Vec<ServedModel>> {
+    let settings = &context.settings;
+    let named = files.into_iter().map(|file| ModelSettings { name: None, file, upstream: None });
+    let all: Vec<_> = settings.models.iter().cloned().chain(named).collect();
+    if all.is_empty() {
+        return Err(UsageError(
+            "no model to serve: name a GGUF file with --model, or [host.models.<name>]".into(),
+        )
+        .into());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = settings.workers.unwrap_or(cores);
+    all.into_iter().map(|model| serve_model(model, workers)).collect()
+}
+
+fn serve_model(settings: ModelSettings, workers: usize) -> Result<ServedModel> {
+    let file = settings.file.display().to_string();
+    let model = Arc::new(Model::load(&settings.file).with_context(|| format!("model {file}"))?);
+    let name = settings.name.unwrap_or_else(|| model.name().to_owned());
+    let backend: Arc<dyn Backend> = match settings.upstream {
+        None => Arc::new(ReferenceBackend::start(Arc::clone(&model), workers)?),
+        Some(upstream) => {
+            let api_key = upstream
+                .key_env
+                .map(|variable| {
+                    std::env::var(&variable)
+                        .map(Secret::new)
+                        .with_context(|| format!("upstream key: {variable} is not set"))
+                })
+                .transpose()?;
+            let config = UpstreamConfig {
+                base_url: upstream.url,
+                api_key,
+                model: upstream.model.unwrap_or_else(|| name.clone()),
+            };
+            Arc::new(UpstreamBackend::new(config, Arc::clone(&model))?)
+        }
+    };
+    tracing::info!(name, id = %hex(&model.id()), backend = backend.name(), "model loaded");
+    Ok(ServedModel { name, model, backend })
+}
+
+fn hex(bytes: &[u8; 32]) -> capstan_base::B256 {
+    bytes.into()
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_on_signal() -> Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(token)
+}

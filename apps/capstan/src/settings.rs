@@ -1,0 +1,229 @@
+//! The configuration file: chains for the registry, `[host]` for serving. Every mistake is
+//! reported at once, with its path.
+//!
+//! ```toml
+//! default_chain = 84532
+//! [chains.base-sepolia.contracts]
+//! job_marketplace = "0x…"
+//! node_registry = "0x…"
+//!
+//! [host]
+//! listen = "0.0.0.0:8080"        # address of the front
+//! window = 32                    # tokens served beyond the newest voucher, 1 to 4096
+//! grace_seconds = 60             # a dropped connection may come back within
+//! idle_seconds = 600             # a session may ask for nothing for
+//! drain_seconds = 30             # a shutdown waits for answers
+//! max_sessions = 10000
+//! workers = 2                    # threads of the reference engine
+//!
+//! [host.models.capstan-tiny]     # name that clients use
+//! file = "models/capstan-tiny.gguf"
+//! upstream = "http://127.0.0.1:8000/v1"   # optional: an OpenAI-compatible server runs it
+//! upstream_model = "capstan-tiny"         # its name there
+//! upstream_key_env = "UPSTREAM_API_KEY"   # environment variable with its API key
+//! ```
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use capstan_chain::ChainRegistry;
+use capstan_chain::registry::FILE_KEYS;
+use capstan_host::HostConfig;
+use capstan_kit::{Problems, Section};
+
+/// File read when none is named.
+const DEFAULT_FILE: &str = "capstan.toml";
+
+/// Keys of the document beside the registry's.
+const OWN_KEYS: [&str; 1] = ["host"];
+
+/// A mistake in how a command was called that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// A model to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSettings {
+    /// Name clients use; the file's own if absent.
+    pub name: Option<String>,
+    /// GGUF file.
+    pub file: PathBuf,
+    /// Server that runs it, instead of the reference engine.
+    pub upstream: Option<UpstreamSettings>,
+}
+
+/// An OpenAI-compatible server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// Base URL up to `/v1`.
+    pub url: String,
+    /// Model name there.
+    pub model: Option<String>,
+    /// Environment variable with the API key.
+    pub key_env: Option<String>,
+}
+
+/// Everything a file and the environment say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Chains.
+    pub registry: ChainRegistry,
+    /// Limits of serving.
+    pub host: HostConfig,
+    /// Address of the front.
+    pub listen: Option<String>,
+    /// Threads of the reference engine.
+    pub workers: Option<usize>,
+    /// Models to serve.
+    pub models: Vec<ModelSettings>,
+}
+
+impl Settings {
+    /// Reads the named file, or the default one if it exists.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let path = file.map(Path::to_path_buf).or_else(|| {
+            let default = PathBuf::from(DEFAULT_FILE);
+            default.exists().then_some(default)
+        });
+        let text = match &path {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration {}", path.display()))?,
+            None => String::new(),
+        };
+        let document: toml::Table = text.parse().with_context(|| {
+            format!("{} is not TOML", path.unwrap_or_default().display())
+        })?;
+        Ok(Self::of(&document)?)
+    }
+
+    fn of(document: &toml::Table) -> Result<Self, Problems> {
+        let mut problems = Problems::new();
+        for key in document.keys() {
+            if !FILE_KEYS.contains(&key.as_str()) && !OWN_KEYS.contains(&key.as_str()) {
+                problems.add(key.as_str(), "is not a setting", "remove it, or check its spelling");
+            }
+        }
+        let registry = match ChainRegistry::from_process(document) {
+            Ok(registry) => Some(registry),
+            Err(more) => {
+                problems.extend(more);
+                None
+            }
+        };
+        let mut host = HostConfig::default();
+        let (mut listen, mut workers, mut models) = (None, None, Vec::new());
+        let root = Section::new("", document);
+        if let Some(section) = root.section("host", &mut problems) {
+            listen = section.text("listen", &mut problems).map(str::to_owned);
+            read_limits(&section, &mut host, &mut problems);
+            workers = bounded(&section, "workers", 1..=1024, &mut problems)
+                .and_then(|workers| usize::try_from(workers).ok());
+            for (name, model) in section.named("models", &mut problems) {
+                models.extend(read_model(name, &model, &mut problems));
+                model.finish(&mut problems);
+            }
+            section.finish(&mut problems);
+        }
+        match registry {
+            Some(registry) => {
+                problems.into_result(Self { registry, host, listen, workers, models })
+            }
+            None => Err(problems),
+        }
+    }
+}
+
+fn read_limits(section: &Section<'_>, host: &mut HostConfig, problems: &mut Problems) {
+    const DAY: u64 = 86_400;
+    let mut seconds = |key, range, target: &mut Duration| {
+        if let Some(value) = bounded(section, key, range, problems) {
+            *target = Duration::from_secs(value);
+        }
+    };
+    seconds("grace_seconds", 0..=DAY, &mut host.grace);
+    seconds("idle_seconds", 1..=DAY, &mut host.idle);
+    seconds("drain_seconds", 0..=DAY, &mut host.drain);
+    seconds("min_lifetime_seconds", 0..=DAY, &mut host.min_lifetime);
+    seconds("reconcile_seconds", 1..=DAY, &mut host.reconcile_every);
+    if let Some(window) = bounded(section, "window", 1..=4096, problems) {
+        host.window = window;
+    }
+    if let Some(sessions) = bounded(section, "max_sessions", 1..=1_000_000, problems) {
+        host.max_sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
+    }
+}
+
+fn read_model(name: &str, section: &Section<'_>, problems: &mut Problems) -> Option<ModelSettings> {
+    let file = section.text("file", problems);
+    let url = section.text("upstream", problems);
+    let model = section.text("upstream_model", problems).map(str::to_owned);
+    let key_env = section.text("upstream_key_env", problems).map(str::to_owned);
+    if file.is_none() {
+        problems.add(section.path_of("file"), "is missing", "name the model's GGUF file");
+    }
+    if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        problems.add(section.path_of("upstream"), "is not an http or https URL", "");
+    }
+    if url.is_none() && (model.is_some() || key_env.is_some()) {
+        problems.add(section.path_of("upstream"), "is missing beside its model or key", "");
+    }
+    let upstream = url.map(|url| UpstreamSettings { url: url.to_owned(), model, key_env });
+    Some(ModelSettings { name: Some(name.to_owned()), file: file?.into(), upstream })
+}
+
+fn bounded(
+    section: &Section<'_>,
+    key: &'static str,
+    range: core::ops::RangeInclusive<u64>,
+    problems: &mut Problems,
+) -> Option<u64> {
+    let value = section.unsigned(key, problems)?;
+    if range.contains(&value) {
+        return Some(value);
+    }
+    problems.add(
+        section.path_of(key),
+        format!("is {value}, outside {} to {}", range.start(), range.end()),
+        "",
+    );
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let document = "
+            hosts = 1
+            [host]
+            window = 0
+            grace_seconds = \"soon\"
+            speed = 9
+            [host.models.tiny]
+            upstream = \"ftp://x\"
+        ";
+        let problems = Settings::of(&document.parse().unwrap()).unwrap_err();
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        for path in [
+            "hosts",
+            "host.window",
+            "host.grace_seconds",
+            "host.speed",
+            "host.models.tiny.file",
+            "host.models.tiny.upstream",
+        ] {
+            assert!(paths.contains(&path), "{path} not among {paths:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_all_defaults() {
+        let settings = Settings::of(&toml::Table::new()).unwrap();
+        assert_eq!(settings.host, HostConfig::default());
+        assert!(settings.models.is_empty());
+    }
+}

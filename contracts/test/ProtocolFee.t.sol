@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {Fixture} from "./Fixture.sol";
+import {IJobMarketplace} from "../src/interfaces/IJobMarketplace.sol";
+import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IPaymentEscrow} from "../src/interfaces/IPaymentEscrow.sol";
+import {IProtocolFee} from "../src/interfaces/IProtocolFee.sol";
+import {SessionTerms} from "../src/interfaces/SessionTypes.sol";
+import {JobMarketplace} from "../src/JobMarketplace.sol";
+
+contract ProtocolFeeTest is Fixture {
+    function test_constructorRefusesBadParameters() public {
+        vm.expectRevert(IProtocolFee.ZeroAddress.selector);
+        new JobMarketplace(INodeRegistry(address(0)), owner, treasury, 0);
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableInvalidOwner.selector, address(0)));
+        new JobMarketplace(nodes, address(0), treasury, 0);
+        vm.expectRevert(IProtocolFee.ZeroAddress.selector);
+        new JobMarketplace(nodes, owner, address(0), 0);
+        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.FeeAboveCap.selector, 1001, 1000));
+        new JobMarketplace(nodes, owner, treasury, 1001);
+    }
+
+    function test_constructorRefusesARegistryThatLetsStakesGoTooSoon() public {
+        uint40 longest = 30 days + 1 hours + 1 hours;
+        vm.mockCall(address(nodes), abi.encodeCall(nodes.UNBONDING_DELAY, ()), abi.encode(longest));
+        vm.expectRevert(abi.encodeWithSelector(JobMarketplace.UnbondingTooShort.selector, longest, longest));
+        new JobMarketplace(nodes, owner, treasury, 0);
+        vm.mockCall(address(nodes), abi.encodeCall(nodes.UNBONDING_DELAY, ()), abi.encode(longest + 1));
+        new JobMarketplace(nodes, owner, treasury, 0);
+    }
+
+    function test_settersRefuseAnybodyButTheOwner() public {
+        vm.startPrank(treasury);
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, treasury));
+        market.setFeeBps(0);
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, treasury));
+        market.setFeeRecipient(treasury);
+    }
+
+    function test_settersRefuseBadValues(uint16 bps) public {
+        bps = uint16(bound(bps, 1001, type(uint16).max));
+        vm.startPrank(owner);
+        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.FeeAboveCap.selector, bps, 1000));
+        market.setFeeBps(bps);
+        vm.expectRevert(IProtocolFee.ZeroAddress.selector);
+        market.setFeeRecipient(address(0));
+    }
+
+    function test_settersSet(uint16 bps) public {
+        bps = uint16(bound(bps, 0, 1000));
+        vm.startPrank(owner);
+        vm.expectEmit(address(market));
+        emit IProtocolFee.FeeBpsSet(bps);
+        market.setFeeBps(bps);
+        vm.expectEmit(address(market));
+        emit IProtocolFee.FeeRecipientSet(stranger);
+        market.setFeeRecipient(stranger);
+        assertEq(market.feeBps(), bps);
+        assertEq(market.feeRecipient(), stranger);
+    }
+
+    function test_ownershipMovesInTwoSteps() public {
+        vm.prank(owner);
+        market.transferOwnership(stranger);
+        assertEq(market.owner(), owner);
+        vm.prank(stranger);
+        market.acceptOwnership();
+        assertEq(market.owner(), stranger);
+        assertEq(market.feeBps(), FEE_BPS);
+    }
+
+    function test_withdrawRefusesAnybodyButTheRecipient() public {
+        _earn(10_000, host, 0);
+        address[] memory hosts = _hosts();
+        vm.prank(owner);
+        vm.expectRevert(abi.encodeWithSelector(IProtocolFee.NotFeeRecipient.selector, owner));
+        market.withdrawFees(NATIVE, hosts, owner);
+    }
+
+    function test_withdrawRefusesWithoutFees() public {
+        address[] memory hosts = _hosts();
+        vm.prank(treasury);
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.NothingToWithdraw.selector, treasury, NATIVE));
+        market.withdrawFees(NATIVE, hosts, treasury);
+    }
+
+    function test_withdrawCollectsEachHostOnceAndLeavesItsEarnings() public {
+        _earn(10_000, host, 0);
+        _earn(20_000, host, 1);
+        address another = makeAddr("another host");
+        _register(another, NATIVE, NATIVE);
+        _earn(10_000, another, 2);
+        address[] memory hosts = new address[](4);
+        (hosts[0], hosts[1], hosts[2], hosts[3]) = (host, another, host, stranger);
+        vm.expectEmit(address(market));
+        emit IProtocolFee.FeesWithdrawn(host, NATIVE, treasury, 750);
+        vm.expectEmit(address(market));
+        emit IProtocolFee.FeesWithdrawn(another, NATIVE, treasury, 250);
+        vm.prank(treasury);
+        assertEq(market.withdrawFees(NATIVE, hosts, treasury), 1000);
+        assertEq(treasury.balance, 1000);
+        assertEq(market.feesOf(host, NATIVE), 0);
+        assertEq(market.balanceOf(host, NATIVE), 30_000 - 750);
+        assertEq(market.balanceOf(another, NATIVE), 10_000 - 250);
+        assertEq(address(market).balance, 40_000 - 1000);
+    }
+
+    function _hosts() private view returns (address[] memory hosts) {
+        hosts = new address[](1);
+        hosts[0] = host;
+    }
+
+    function _earn(uint96 claim, address who, uint256 salt) private {
+        SessionTerms memory terms = _nativeTerms();
+        terms.host = who;
+        terms.salt = bytes32(salt);
+        _open(terms);
+        vm.prank(who);
+        market.completeSessionJob(_completion(terms, claim));
+    }
+}

@@ -1,0 +1,60 @@
+//! The contracts' ABI as Rust types, made from the committed artifacts, and the few foreign
+//! interfaces that are called.
+#![allow(missing_docs, clippy::too_many_arguments, clippy::pedantic)]
+
+use alloy_sol_types::sol;
+
+sol!(
+    #[sol(all_derives)]
+    JobMarketplace,
+    "../../contracts/artifacts/JobMarketplace.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    NodeRegistry,
+    "../../contracts/artifacts/NodeRegistry.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    ModelRegistry,
+    "../../contracts/artifacts/ModelRegistry.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    GovernanceToken,
+    "../../contracts/artifacts/GovernanceToken.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    TestUsdc,
+    "../../contracts/artifacts/TestUsdc.json"
+);
+
+sol! {
+    /// What each of our contracts answers, whatever its version.
+    #[sol(all_derives)]
+    interface IVersioned {
+        function interfaceVersion() external view returns (bytes32);
+    }
+
+    /// ERC-20 with EIP-2612.
+    #[sol(all_derives)]
+    interface IErc20 {
+        function approve(address spender, uint256 value) external returns (bool);
+        function transfer(address to, uint256 value) external returns (bool);
+        function balanceOf(address account) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function nonces(address owner) external view returns (uint256);
+        function DOMAIN_SEPARATOR() external view returns (bytes32);
+    }
+
+    /// Predeploy of the OP stack: https://specs.optimism.io/protocol/fjord/predeploys.html
+    #[sol(all_derives)]
+    interface GasPriceOracle {
+        function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256);
+    }
+}

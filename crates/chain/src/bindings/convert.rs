@@ -1,0 +1,152 @@
+//! Between the contracts' types and ours.
+
+use alloy_primitives::Uint;
+use alloy_primitives::aliases::{U40, U96};
+use capstan_base::{Amount, ModelId, Price, SessionTerms, SignedVoucher, UnixSeconds, Voucher};
+
+use crate::bindings::abi::{JobMarketplace, NodeRegistry};
+use crate::types::{CloseReason, Node, SessionState, SessionStatus};
+
+/// A field of an answer that this build does not understand; names the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is out of range")]
+pub struct OutOfRange(pub(crate) &'static str);
+
+pub(crate) fn time(value: U40) -> UnixSeconds {
+    // 40 bits on both sides.
+    UnixSeconds::new(value.to::<u64>()).unwrap_or(UnixSeconds::MAX)
+}
+
+pub(crate) fn amount(value: U96) -> Amount {
+    // 96 bits on both sides.
+    Amount::try_from(value).unwrap_or(Amount::MAX)
+}
+
+impl From<&SessionTerms> for JobMarketplace::SessionTerms {
+    fn from(terms: &SessionTerms) -> Self {
+        Self {
+            host: terms.host,
+            renter: terms.renter,
+            token: terms.token,
+            deposit: terms.deposit.into(),
+            expiry: Uint::from(terms.expiry.get()),
+            voucherKey: terms.voucher_key,
+            model: terms.model.0,
+            salt: terms.salt,
+        }
+    }
+}
+
+impl From<JobMarketplace::SessionTerms> for SessionTerms {
+    fn from(terms: JobMarketplace::SessionTerms) -> Self {
+        Self {
+            host: terms.host,
+            renter: terms.renter,
+            token: terms.token,
+            deposit: amount(terms.deposit),
+            expiry: time(terms.expiry),
+            voucher_key: terms.voucherKey,
+            model: ModelId(terms.model),
+            salt: terms.salt,
+        }
+    }
+}
+
+impl From<&Voucher> for JobMarketplace::Voucher {
+    fn from(voucher: &Voucher) -> Self {
+        Self {
+            sessionId: voucher.session_id.0,
+            amount: voucher.amount.into(),
+            tokens: voucher.tokens,
+            transcriptRoot: voucher.transcript_root,
+        }
+    }
+}
+
+/// One close: the claim with its voucher, or without one for a claim of what was already presented
+/// (zero if nothing was).
+pub(crate) fn completion(
+    terms: &SessionTerms,
+    voucher: Option<&SignedVoucher>,
+    claim: Amount,
+) -> JobMarketplace::Completion {
+    let none = Voucher {
+        session_id: terms.id(),
+        amount: Amount::ZERO,
+        tokens: 0,
+        transcript_root: Default::default(),
+    };
+    JobMarketplace::Completion {
+        terms: terms.into(),
+        voucher: voucher.map_or(&none, |signed| &signed.voucher).into(),
+        signature: voucher.map(|signed| signed.signature.0.clone()).unwrap_or_default(),
+        claim: claim.into(),
+    }
+}
+
+impl TryFrom<JobMarketplace::Session> for SessionState {
+    type Error = OutOfRange;
+
+    fn try_from(session: JobMarketplace::Session) -> Result<Self, OutOfRange> {
+        let status = match session.status {
+            0 => SessionStatus::None,
+            1 => SessionStatus::Active,
+            2 => SessionStatus::Closing,
+            3 => SessionStatus::Closed,
+            _ => return Err(OutOfRange("session status")),
+        };
+        Ok(Self {
+            status,
+            fee_bps: session.feeBps,
+            challenge_end: time(session.challengeEnd),
+            presented: amount(session.presented),
+            top_up: amount(session.topUp),
+        })
+    }
+}
+
+impl TryFrom<u8> for CloseReason {
+    type Error = OutOfRange;
+
+    fn try_from(reason: u8) -> Result<Self, OutOfRange> {
+        match reason {
+            0 => Ok(Self::Completed),
+            1 => Ok(Self::Finalized),
+            2 => Ok(Self::TimedOut),
+            _ => Err(OutOfRange("close reason")),
+        }
+    }
+}
+
+impl TryFrom<NodeRegistry::Price> for Price {
+    type Error = OutOfRange;
+
+    fn try_from(price: NodeRegistry::Price) -> Result<Self, OutOfRange> {
+        let side = |value| Amount::new(value).map_err(|_| OutOfRange("price"));
+        Ok(Self { input: side(price.input)?, output: side(price.output)? })
+    }
+}
+
+impl From<NodeRegistry::Node> for Node {
+    fn from(node: NodeRegistry::Node) -> Self {
+        let unbonds_at = time(node.unbondsAt);
+        Self {
+            stake: amount(node.stake),
+            unbonds_at: (unbonds_at.get() != 0).then_some(unbonds_at),
+            info_block: node.infoBlock.to::<u64>(),
+        }
+    }
+}
+
+impl From<&crate::bindings::calls::NewOffer> for NodeRegistry::Offer {
+    fn from(offer: &crate::bindings::calls::NewOffer) -> Self {
+        Self {
+            model: offer.model.0,
+            token: offer.token,
+            price: NodeRegistry::Price {
+                input: offer.price.input.base_units(),
+                output: offer.price.output.base_units(),
+            },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What events tell about the past of a session.
+
+use alloy_primitives::U64;
+use alloy_sol_types::SolEvent;
+use capstan_base::{Address, B256, SessionId, SessionTerms};
+use serde_json::json;
+
+use crate::bindings::abi::JobMarketplace;
+use crate::bindings::amount;
+use crate::client::ChainClient;
+use crate::client::raw::RawLog;
+use crate::error::{ChainError, RpcError};
+use crate::types::{BlockTag, CloseReason, Closing, Log, OpenedSession, Receipt};
+
+/// Blocks per log query to begin with: most public endpoints allow at least this many. A refusal
+/// halves it.
+const PAGE: u64 = 5_000;
+
+/// Below this a refusal is not about the size of the range.
+const SMALLEST_PAGE: u64 = 16;
+
+impl ChainClient {
+    /// How the session was settled, by the receipt of the transaction that closed it. A batch
+    /// closes many; `None` if this session is not among them.
+    pub fn closing_in(
+        &self,
+        id: SessionId,
+        receipt: &Receipt,
+    ) -> Result<Option<Closing>, ChainError> {
+        let marketplace = self.marketplace()?;
+        let closed = receipt.logs.iter().find(|log| {
+            log.address == marketplace
+                && log.data.topics().first() == Some(&JobMarketplace::SessionClosed::SIGNATURE_HASH)
+                && log.data.topics().get(1) == Some(&id.0)
+        });
+        closed.map(|log| self.closing(log)).transpose()
+    }
+
+    /// Why an item of a batch failed alone, by the receipt of the batch; `None` if it did not.
+    pub fn completion_failure_in(
+        &self,
+        id: SessionId,
+        receipt: &Receipt,
+    ) -> Result<Option<String>, ChainError> {
+        let marketplace = self.marketplace()?;
+        for log in receipt.logs.iter().filter(|log| log.address == marketplace) {
+            match JobMarketplace::SessionCompletionFailed::decode_log_data(&log.data) {
+                Ok(event) if event.sessionId == id.0 => {
+                    return Ok(Some(crate::bindings::decode_revert(&event.reason)));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// How the session was settled, searched from a block up to the head. `None` means that no
+    /// event was found, which by itself proves nothing: see the state of the session.
+    pub async fn closing_of(
+        &self,
+        id: SessionId,
+        from_block: u64,
+    ) -> Result<Option<Closing>, ChainError> {
+        let event = JobMarketplace::SessionClosed::SIGNATURE_HASH;
+        let log = self.first_log(event, id, from_block).await?;
+        log.map(|log| self.closing(&log)).transpose()
+    }
+
+    /// Terms and fee of a session by its opening event, searched from a block up to the head.
+    pub async fn opened_terms(
+        &self,
+        id: SessionId,
+        from_block: u64,
+    ) -> Result<Option<OpenedSession>, ChainError> {
+        const OPERATION: &str = "reading an opening";
+        let event = JobMarketplace::SessionOpened::SIGNATURE_HASH;
+        let Some(log) = self.first_log(event, id, from_block).await? else { return Ok(None) };
+        let opened = JobMarketplace::SessionOpened::decode_log_data(&log.data)
+            .map_err(|error| self.inconsistent(OPERATION, error))?;
+        let terms = SessionTerms::from(opened.terms);
+        if terms.id() != id {
+            return Err(self.inconsistent(OPERATION, "the terms do not hash to the session's id"));
+        }
+        let Log { block_number, tx_hash, .. } = log;
+        Ok(Some(OpenedSession { terms, fee_bps: opened.feeBps, block_number, tx_hash }))
+    }
+
+    fn closing(&self, log: &Log) -> Result<Closing, ChainError> {
+        const OPERATION: &str = "reading a closing";
+        let event = JobMarketplace::SessionClosed::decode_log_data(&log.data)
+            .map_err(|error| self.inconsistent(OPERATION, error))?;
+        let reason = CloseReason::try_from(event.reason)
+            .map_err(|error| self.inconsistent(OPERATION, error))?;
+        Ok(Closing {
+            session_id: SessionId(event.sessionId),
+            reason,
+            token: event.token,
+            host_paid: amount(event.hostPaid),
+            fee: amount(event.fee),
+            refund: amount(event.refund),
+            tokens: event.tokens,
+            transcript_root: event.transcriptRoot,
+            tx_hash: log.tx_hash,
+            block_number: log.block_number,
+        })
+    }
+
+    async fn first_log(
+        &self,
+        event: B256,
+        id: SessionId,
+        from_block: u64,
+    ) -> Result<Option<Log>, ChainError> {
+        let marketplace = self.marketplace()?;
+        let head = self.head(BlockTag::Latest).await?.number;
+        let topics = [Some(event), Some(id.0)];
+        let (mut from, mut page) = (from_block, PAGE);
+        while from <= head {
+            let to = from.saturating_add(page).saturating_sub(1).min(head);
+            match self.logs(marketplace, &topics, from, to).await {
+                Ok(logs) => {
+                    if let Some(log) = logs.into_iter().next() {
+                        return Ok(Some(log));
+                    }
+                    from = to.saturating_add(1);
+                }
+                Err(ChainError::Rpc { source: RpcError::Refused { .. }, .. })
+                    if page > SMALLEST_PAGE =>
+                {
+                    page /= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Logs of one contract in a range of blocks, both ends included, in the chain's order. `None`
+    /// among the topics matches anything.
+    pub async fn logs(
+        &self,
+        address: Address,
+        topics: &[Option<B256>],
+        from_block: u64,
+        to_block: u64,
+    ) -> Result<Vec<Log>, ChainError> {
+        let filter = json!([{
+            "address": address,
+            "topics": topics,
+            "fromBlock": U64::from(from_block),
+            "toBlock": U64::from(to_block),
+        }]);
+        let logs: Vec<RawLog> = self
+            .pool
+            .call("eth_getLogs", filter)
+            .await
+            .map_err(|error| self.failed("reading logs", error))?;
+        Ok(logs.into_iter().filter_map(RawLog::included).collect())
+    }
+}

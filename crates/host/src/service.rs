@@ -1,0 +1,175 @@
+//! The host as one service: front, sessions and reconciler, from start to drained.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use capstan_base::{Address, ChainId};
+use capstan_chain::ChainClient;
+use capstan_engine::Engine;
+use capstan_kit::Clock;
+use capstan_kit::telemetry::Metrics;
+use capstan_store::{IntentFilter, IntentState, Store, StoreError};
+use capstan_wire::session::EndReason;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::config::HostConfig;
+use crate::http::{FrontState, app};
+use crate::served::ServedModel;
+use crate::session::SessionContext;
+use crate::sessions::Sessions;
+use crate::settlement::{Outbox, Reconciler};
+
+/// Pause between looks at settling sessions: an answer from the store alone most of the time.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// Pause between looks at the outbox while shutting down.
+const DRAIN_LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What a host is made of.
+pub struct HostParts {
+    /// Own address on every chain.
+    pub host: Address,
+    /// Limits.
+    pub config: HostConfig,
+    /// Chains served.
+    pub chains: BTreeMap<ChainId, Arc<ChainClient>>,
+    /// Models served.
+    pub models: Vec<ServedModel>,
+    /// Vouchers, sessions, intents.
+    pub store: Store,
+    /// Sends settlements.
+    pub engine: Engine,
+    /// Rendered at `/metrics`.
+    pub metrics: Metrics,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A host ready to serve.
+pub struct Host {
+    sessions: Sessions,
+    reconciler: Arc<Reconciler>,
+    front: FrontState,
+}
+
+impl Host {
+    /// Puts the parts together and takes up every stored session.
+    pub async fn start(parts: HostParts) -> Result<Self, StoreError> {
+        let HostParts { host, config, chains, models, store, engine, metrics, clock } = parts;
+        let admission = Admission {
+            host,
+            chains: chains.clone(),
+            models,
+            min_lifetime: config.min_lifetime.as_secs(),
+        };
+        let context = SessionContext {
+            store: store.clone(),
+            outbox: Arc::new(Outbox::new(store.clone(), engine.clone(), host)),
+            chains: chains.clone(),
+            config,
+            clock: Arc::clone(&clock),
+        };
+        let sessions = Sessions::new(admission, context);
+        let resumed = sessions.resume_stored().await?;
+        if resumed > 0 {
+            tracing::info!(resumed, "sessions taken up from the store");
+        }
+        let reconciler = Arc::new(Reconciler { store, engine, chains });
+        let front = FrontState::new(sessions.clone(), metrics, clock);
+        Ok(Self { sessions, reconciler, front })
+    }
+
+    /// Serves until `stop` is cancelled, then drains: running answers finish, every session's
+    /// settlement is stored and handed to a chain.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let closed = CancellationToken::new();
+        let follow = tokio::spawn(follow(Arc::clone(&self.reconciler), closed.clone()));
+        let watch = tokio::spawn(watch(
+            Arc::clone(&self.reconciler),
+            self.sessions.clone(),
+            closed.clone(),
+        ));
+        let drained = CancellationToken::new();
+        let sessions = self.sessions.clone();
+        let reconciler = Arc::clone(&self.reconciler);
+        let drain = {
+            let drained = drained.clone();
+            tokio::spawn(async move {
+                stop.cancelled().await;
+                tracing::info!(sessions = sessions.count(), "draining");
+                sessions.drain().await;
+                reconciler.wait_broadcast(sessions.config().drain).await;
+                drained.cancel();
+            })
+        };
+        // The front stays open while answers finish; new sessions are refused as draining.
+        let served = axum::serve(listener, app(self.front))
+            .with_graceful_shutdown(drained.clone().cancelled_owned());
+        let outcome = tokio::select! {
+            outcome = served => outcome,
+            // A peer that keeps its connection open must not keep the process.
+            () = async { drained.cancelled().await; tokio::time::sleep(FOLLOW_EVERY).await } => Ok(()),
+        };
+        closed.cancel();
+        drain.abort();
+        let _ = tokio::join!(follow, watch);
+        outcome
+    }
+}
+
+impl Reconciler {
+    /// Waits until no intent is unsent, at most `within`. What is left is sent after a restart.
+    async fn wait_broadcast(&self, within: Duration) {
+        let filter =
+            IntentFilter { state: Some(IntentState::Queued), limit: Some(1), ..Default::default() };
+        let all_sent = async {
+            while !matches!(self.store.intents(filter.clone()).await, Ok(left) if left.is_empty()) {
+                tokio::time::sleep(DRAIN_LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(within, all_sent).await.is_err() {
+            tracing::warn!(
+                "some settlements are not sent yet; they are stored and sent at restart"
+            );
+        }
+    }
+}
+
+/// Writes down how settling sessions closed.
+async fn follow(reconciler: Arc<Reconciler>, stop: CancellationToken) {
+    loop {
+        if let Err(error) = reconciler.finish_settled().await {
+            tracing::warn!(%error, "settlements not compared with the chain");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+        }
+    }
+}
+
+/// Ends sessions that somebody else closes on chain, while the newest voucher still counts there.
+async fn watch(reconciler: Arc<Reconciler>, sessions: Sessions, stop: CancellationToken) {
+    let every = sessions.config().reconcile_every;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        match reconciler.closing_elsewhere().await {
+            Ok(keys) => {
+                for key in keys {
+                    sessions.end(&key, EndReason::ClosedOnChain).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "open sessions not compared with the chain"),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The end: one transaction that closes the session here and puts its settlement in the outbox.
+
+use core::time::Duration;
+
+use capstan_wire::session::{EndReason, FinishReason, FromHost};
+
+use super::SessionActor;
+
+/// Pause between tries to write the outbox. The disk may be full for a while; the voucher is
+/// stored already, and a restart would settle it too.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl SessionActor {
+    /// Ends the session for `reason`; returns when the outbox holds its settlement.
+    pub(super) async fn settle(&mut self, reason: EndReason) {
+        if self.running.is_some() {
+            self.finish(FinishReason::Cancelled);
+        }
+        self.send(FromHost::Ended { reason });
+        let claim = self.meter.claim();
+        let newest = self.meter.newest().cloned();
+        loop {
+            match self
+                .context
+                .outbox
+                .end(self.key, &self.terms, newest.as_ref(), claim, reason)
+                .await
+            {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(
+                        session = %self.key.session_id, %error,
+                        "settlement not stored; trying again"
+                    );
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        tracing::info!(
+            chain_id = self.key.chain_id.0,
+            session = %self.key.session_id,
+            reason = reason.as_str(),
+            tokens = self.meter.tally().tokens(),
+            %claim,
+            "session ended"
+        );
+    }
+
+    /// Stores the tally under a ceiling, which states none: it bounds the claim after a crash.
+    pub(super) async fn record_tally(&mut self) {
+        let Some(newest) = self.meter.newest() else { return };
+        let state = self.meter.tally().state();
+        if let Err(error) = self.context.store.record_voucher(self.key, newest, &state).await {
+            self.storage_failed("tally", &error);
+        }
+    }
+}

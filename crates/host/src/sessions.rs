@@ -1,0 +1,269 @@
+//! The table of running sessions: admits, finds, resumes, drains.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
+use capstan_chain::BlockTag;
+use capstan_store::{NewSession, Session, SessionState, Store, StoreError};
+use capstan_wire::session::EndReason;
+use capstan_wire::{ApiError, ErrorCode};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::{Admission, Admitted, Claim};
+use crate::meter::Meter;
+use crate::session::{Command, SessionActor, SessionContext, SessionHandle};
+
+/// Every session this host runs.
+#[derive(Clone)]
+pub struct Sessions {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    admission: Admission,
+    context: SessionContext,
+    running: Mutex<HashMap<SessionKey, SessionHandle>>,
+    tasks: TaskTracker,
+    draining: AtomicBool,
+}
+
+impl Sessions {
+    /// An empty table.
+    pub fn new(admission: Admission, context: SessionContext) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                admission,
+                context,
+                running: Mutex::default(),
+                tasks: TaskTracker::new(),
+                draining: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// What admits.
+    pub fn admission(&self) -> &Admission {
+        &self.shared.admission
+    }
+
+    /// Where sessions are stored.
+    pub fn store(&self) -> &Store {
+        &self.shared.context.store
+    }
+
+    /// Limits.
+    pub fn config(&self) -> &crate::config::HostConfig {
+        &self.shared.context.config
+    }
+
+    /// Starts every session that the store holds as unfinished; each has the grace period to come
+    /// back before it settles. Returns how many.
+    pub async fn resume_stored(&self) -> Result<usize, StoreError> {
+        let mut resumed = 0;
+        for state in [SessionState::Open, SessionState::Detached] {
+            for record in self.store().sessions_in(state).await? {
+                if self.start_stored(record).is_some() {
+                    resumed += 1;
+                }
+            }
+        }
+        Ok(resumed)
+    }
+
+    /// The session that a peer claims, running. The caller has verified that the peer may use it.
+    pub async fn open(&self, claim: &Claim<'_>) -> Result<(SessionKey, SessionHandle), ApiError> {
+        let key = self.admission().key(claim)?;
+        if let Some(handle) = self.find(&key) {
+            return Ok((key, handle));
+        }
+        if self.shared.draining.load(Ordering::Relaxed) {
+            return Err(ApiError::new(ErrorCode::Draining, "the host is shutting down"));
+        }
+        if self.count() >= self.config().max_sessions {
+            return Err(ApiError::new(ErrorCode::Overloaded, "the host holds no more sessions"));
+        }
+        if let Some(record) = self.store().session(key).await.map_err(storage)? {
+            // Stored and not running: it is over, or it ended between the two looks.
+            return Err(ApiError::new(
+                ErrorCode::SessionClosed,
+                format!("session {} is {} here", key.session_id, record.state.as_str()),
+            ));
+        }
+        let admitted = self.admission().admit(claim, self.now()).await?;
+        let head = self
+            .admission()
+            .chain(claim.chain_id)?
+            .head(BlockTag::Latest)
+            .await
+            .map_err(|error| ApiError::new(ErrorCode::ChainUnavailable, error.to_string()))?
+            .number;
+        self.store()
+            .insert_session(NewSession {
+                key,
+                terms: claim.terms.clone(),
+                price: admitted.price,
+                opened_at: self.now(),
+                admitted_block: head,
+            })
+            .await
+            .map_err(storage)?;
+        let Admitted { served, price, deposit, .. } = admitted;
+        let meter = Meter::new(key.session_id, price, deposit, self.config().window);
+        tracing::info!(
+            chain_id = key.chain_id.0, session = %key.session_id, model = served.name, %deposit,
+            "session admitted"
+        );
+        let actor = SessionActor::new(
+            self.shared.context.clone(),
+            key,
+            claim.terms.clone(),
+            served,
+            meter,
+            self.expiry_instant(claim.terms),
+            EndReason::Idle,
+        );
+        Ok((key, self.start(key, actor)))
+    }
+
+    fn start_stored(&self, record: Session) -> Option<SessionHandle> {
+        let key = record.key;
+        let served = self.admission().models.iter().find(|s| s.id() == record.terms.model);
+        let Some(served) = served.cloned() else {
+            tracing::error!(session = %key.session_id, model = %record.terms.model,
+                "stored session's model is not served any more; its session waits");
+            return None;
+        };
+        // Top-ups are read again when they are needed.
+        let deposit = record
+            .voucher
+            .as_ref()
+            .map_or(record.terms.deposit, |newest| newest.voucher.amount.max(record.terms.deposit));
+        let mut meter = Meter::new(key.session_id, record.price, deposit, self.config().window);
+        if let Some(voucher) = record.voucher
+            && let Err(error) = meter.resume(voucher, record.tally)
+        {
+            tracing::error!(session = %key.session_id, %error, "stored tally is torn");
+            return None;
+        }
+        let expires = self.expiry_instant(&record.terms);
+        let actor = SessionActor::new(
+            self.shared.context.clone(),
+            key,
+            record.terms,
+            served,
+            meter,
+            expires,
+            EndReason::HostRestart,
+        );
+        Some(self.start(key, actor))
+    }
+
+    fn start(&self, key: SessionKey, actor: SessionActor) -> SessionHandle {
+        let (handle, mailbox) = SessionHandle::channel();
+        let mut running = self.running();
+        // Two peers may have been admitted at once: the first one's session is the session.
+        if let Some(first) = running.get(&key).filter(|first| !first.is_over()) {
+            return first.clone();
+        }
+        running.insert(key, handle.clone());
+        let sessions = self.clone();
+        self.shared.tasks.spawn(async move {
+            actor.run(mailbox).await;
+            sessions.running().remove(&key);
+        });
+        handle
+    }
+
+    /// A running session.
+    pub fn find(&self, key: &SessionKey) -> Option<SessionHandle> {
+        self.running().get(key).filter(|handle| !handle.is_over()).cloned()
+    }
+
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.running().len()
+    }
+
+    /// Ends a session that runs.
+    pub async fn end(&self, key: &SessionKey, reason: EndReason) {
+        if let Some(handle) = self.find(key) {
+            handle.send(Command::End(reason)).await;
+        }
+    }
+
+    /// Takes no more sessions, lets running requests finish for the drain period, ends all, and
+    /// waits until every settlement is in the outbox.
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let handles: Vec<_> = self.running().values().cloned().collect();
+        for handle in handles {
+            handle.send(Command::Drain(EndReason::HostShutdown)).await;
+        }
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// True once [`Sessions::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// A session's record, by id on any chain.
+    pub async fn record(
+        &self,
+        session: SessionId,
+        chain: Option<ChainId>,
+    ) -> Result<Option<Session>, ApiError> {
+        for client in self.admission().chains.values() {
+            if chain.is_some_and(|chain| chain != client.chain_id()) {
+                continue;
+            }
+            let Ok(marketplace) = client.marketplace() else { continue };
+            let key = SessionKey { chain_id: client.chain_id(), marketplace, session_id: session };
+            if let Some(record) = self.store().session(key).await.map_err(storage)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Verifies a voucher against terms that may not be admitted yet.
+    pub fn verify_voucher(
+        &self,
+        claim: &Claim<'_>,
+        voucher: &SignedVoucher,
+    ) -> Result<(), ApiError> {
+        let key = self.admission().key(claim)?;
+        if voucher.voucher.session_id != key.session_id {
+            return Err(ApiError::new(
+                ErrorCode::VoucherMismatch,
+                format!("the voucher is for session {}", voucher.voucher.session_id),
+            ));
+        }
+        voucher
+            .verify(&key, claim.terms.voucher_key)
+            .map_err(|error| ApiError::new(ErrorCode::BadSignature, error.to_string()))
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<SessionKey, SessionHandle>> {
+        // The map is only inserted into and removed from; a panic elsewhere leaves it sound.
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> UnixSeconds {
+        self.shared.context.clock.now()
+    }
+
+    fn expiry_instant(&self, terms: &SessionTerms) -> Instant {
+        let left = terms.expiry.since(self.now());
+        Instant::now() + core::time::Duration::from_secs(left)
+    }
+}
+
+fn storage(error: StoreError) -> ApiError {
+    tracing::error!(%error, "storage failed");
+    ApiError::new(ErrorCode::Internal, "the host cannot read its store")
+}

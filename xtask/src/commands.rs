@@ -1,0 +1,8 @@
+//! One file per command, named as the command is.
+
+pub(crate) mod artifacts;
+pub(crate) mod demo;
+pub(crate) mod gas;
+pub(crate) mod test;
+pub(crate) mod tidy;
+pub(crate) mod tools;

@@ -1,0 +1,121 @@
+//! The layering check against graphs that break it.
+
+use super::{Dependency, Graph, Package, check, check_map};
+
+fn package(folder: &str, dependencies: &[&str]) -> Package {
+    let dependency = |name: &&str| match name.split_once('/') {
+        Some(_) => Dependency { name: (*name).into(), folder: Some((*name).into()) },
+        None if *name == "tests" || *name == "xtask" => {
+            Dependency { name: (*name).into(), folder: Some((*name).into()) }
+        }
+        None => Dependency { name: (*name).into(), folder: None },
+    };
+    Package {
+        name: folder.replace('/', "-"),
+        folder: folder.into(),
+        dependencies: dependencies.iter().map(dependency).collect(),
+    }
+}
+
+/// What is found about one package with these dependencies; a slash makes one of this repository.
+fn found(folder: &str, dependencies: &[&str]) -> Vec<String> {
+    let graph = Graph { packages: vec![package(folder, dependencies)] };
+    check(&graph).iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn refused(folder: &str, dependency: &str, reason: &str) {
+    let findings = found(folder, &[dependency]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].starts_with(&format!("{folder}/Cargo.toml: ")), "{findings:?}");
+    assert!(findings[0].contains(reason), "{findings:?}");
+}
+
+#[test]
+fn downward_is_allowed() {
+    let below = ["crates/host", "crates/renter", "crates/engine", "crates/store", "crates/base"];
+    assert_eq!(found("apps/capstan", &below), [""; 0]);
+    assert_eq!(found("crates/host", &["crates/engine", "crates/wire", "axum", "tokio"]), [""; 0]);
+}
+
+#[test]
+fn upward_is_refused() {
+    refused("crates/base", "crates/kit", "row `values`");
+    refused("crates/store", "crates/engine", "row `engine`");
+    refused("crates/engine", "crates/host", "row `features`");
+    refused("crates/renter", "apps/capstan", "row `apps`");
+}
+
+#[test]
+fn neighbours_are_refused() {
+    refused("crates/host", "crates/renter", "both are on row `features`");
+    refused("crates/chain", "crates/store", "both are on row `services`");
+    refused("crates/wire", "crates/kit", "both are on row `shared`");
+}
+
+#[test]
+fn a_family_may_import_itself() {
+    assert_eq!(found("crates/store/sqlite", &["crates/store/seam"]), [""; 0]);
+}
+
+#[test]
+fn rooms_beside_are_nobodys_dependency() {
+    refused("apps/capstan", "tests", "nothing imports a room beside");
+    refused("tests", "apps/capstan", "nothing imports apps");
+    refused("xtask", "crates/base", "it stands alone");
+    assert_eq!(found("tests", &["crates/chain", "crates/base"]), [""; 0]);
+}
+
+#[test]
+fn a_new_crate_needs_a_room() {
+    assert!(found("crates/bridge", &[])[0].contains("is in no room"));
+    refused("crates/host", "crates/bridge", "in no room");
+}
+
+#[test]
+fn reserved_packages_stay_in_their_room() {
+    refused("crates/host", "rusqlite", "only the store knows SQL");
+    refused("crates/engine", "alloy-rpc-client", "only chain knows RPC");
+    refused("tests", "alloy-transport-http", "only chain knows RPC");
+    refused("crates/chain", "alloy-provider", "do without it");
+    refused("crates/engine", "axum", "only features and apps answer HTTP");
+    refused("crates/base", "tokio", "base and wire do no IO");
+}
+
+#[test]
+fn every_finding_is_listed() {
+    let packages = vec![
+        package("crates/base", &["crates/kit", "tokio"]),
+        package("crates/host", &["crates/renter"]),
+    ];
+    assert_eq!(check(&Graph { packages }).len(), 3);
+}
+
+const MAP: &str = "\
+| row | room | holds |
+|---|---|---|
+| apps | `apps/capstan` | the binary |
+| features | `crates/host` | selling |
+| | `crates/renter` | buying |
+| engine | `crates/engine` | transactions |
+| services | `crates/chain` | RPC |
+| | `crates/store` | SQL |
+| | `crates/model` | models |
+| shared | `crates/wire` | messages |
+| | `crates/kit` | habits |
+| values | `crates/base` | values |
+| beside | `contracts/` | Solidity |
+| | `models/` | the tiny model |
+| | `tests/` | scenarios |
+| | `xtask/` | commands |
+";
+
+#[test]
+fn the_map_must_show_the_same_rows() {
+    assert_eq!(check_map(MAP), []);
+    let moved = MAP.replace("| engine | `crates/engine`", "| | `crates/engine`");
+    let findings: Vec<_> = check_map(&moved).iter().map(ToString::to_string).collect();
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings[0].contains("row `features`"), "{findings:?}");
+    assert!(findings[1].contains("row `engine`"), "{findings:?}");
+}
