@@ -94,13 +94,9 @@ impl Engine {
 
     /// Stores an intent, once per key, and wakes its lane.
     pub async fn submit(&self, request: NewIntent) -> Result<IntentId> {
-        let LaneKey { chain_id, sender } =
-            LaneKey { chain_id: request.chain_id, sender: request.sender };
-        let wake = self
-            .shared
-            .lanes
-            .get(&LaneKey { chain_id, sender })
-            .ok_or(EngineError::UnknownLane { chain_id, sender })?;
+        let (chain_id, sender) = (request.chain_id, request.sender);
+        let lane = self.shared.lanes.get(&LaneKey { chain_id, sender });
+        let wake = lane.ok_or(EngineError::UnknownLane { chain_id, sender })?;
         if request.data.len() > MAX_DATA {
             return Err(EngineError::TooLarge { bytes: request.data.len(), limit: MAX_DATA });
         }
@@ -176,3 +172,6 @@ async fn supervise(worker: Arc<Worker>, cancel: CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

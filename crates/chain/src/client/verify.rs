@@ -55,26 +55,25 @@ impl ChainClient {
         let (market, nodes, at) =
             (contracts.job_marketplace, contracts.node_registry, BlockTag::Latest);
         let linked = [
-            ("node registry", Some(nodes), self.view(LINKS, market, NODESCall {}, at).await),
+            ("NodeRegistry", Some(nodes), self.view(LINKS, market, NODESCall {}, at).await),
             (
-                "model registry",
+                "ModelRegistry",
                 contracts.model_registry,
                 self.view(LINKS, nodes, MODELSCall {}, at).await,
             ),
             (
-                "stake token",
+                "GovernanceToken",
                 contracts.governance_token,
                 self.view(LINKS, nodes, STAKE_TOKENCall {}, at).await,
             ),
         ];
         let mut wrong = Vec::new();
-        for (what, configured, found) in linked {
+        for (contract, configured, found) in linked {
             match (configured, found) {
                 (_, Err(error)) => wrong.push(error),
                 (Some(configured), Ok(found)) if configured != found => {
-                    let detail =
-                        format!("the {what} on chain is {found}, configured is {configured}");
-                    wrong.push(self.inconsistent(LINKS, detail));
+                    let chain = self.config.chain_id;
+                    wrong.push(ChainError::WrongContract { chain, contract, configured, found });
                 }
                 _ => {}
             }

@@ -18,20 +18,24 @@ pub(crate) fn finish(
     problems: &mut Problems,
 ) -> ChainRegistry {
     let mut chains: BTreeMap<ChainId, ChainConfig> = BTreeMap::new();
+    let mut names: BTreeMap<ChainId, String> = BTreeMap::new();
     let mut faulty = Vec::new();
     for layer in layers {
-        let id = layer.id.as_ref().map(|id| (ChainId(id.value), id.path.clone()));
-        if layer.faulty {
-            faulty.extend(id.as_ref().map(|(id, _)| *id));
+        if let Some(From { value, path }) = &layer.id {
+            let chain = ChainId(*value);
+            if let Some(other) = names.get(&chain) {
+                let message = format!("chain id {chain} is taken by {other:?}");
+                problems.add(path.clone(), message, format!("configure it under [chains.{other}]"));
+                continue;
+            }
+            names.insert(chain, layer.name.clone());
+            if layer.faulty {
+                faulty.push(chain);
+            }
         }
-        let Some(config) = chain(layer, problems) else { continue };
-        let (chain_id, path) = id.unwrap_or((config.chain_id, String::new()));
-        if let Some(other) = chains.get(&chain_id) {
-            let message = format!("chain id {chain_id} is taken by {:?}", other.name);
-            problems.add(path, message, format!("configure it under [chains.{}]", other.name));
-            continue;
+        if let Some(config) = chain(layer, problems) {
+            chains.insert(config.chain_id, config);
         }
-        chains.insert(chain_id, config);
     }
     let enabled =
         |chain: &ChainId| chains.get(chain).is_some_and(|config| config.contracts.is_some());

@@ -12,8 +12,8 @@ pub(super) struct Known {
     pub(super) hash: B256,
     pub(super) raw: Bytes,
     pub(super) fees: TxFees,
-    /// Head when it was signed, or when it was read back.
-    pub(super) since: u64,
+    /// Head when it was signed; when it was read back, the first one seen after.
+    pub(super) since: Option<u64>,
     /// Head when a node last took it.
     pub(super) accepted_at: Option<u64>,
 }
@@ -80,7 +80,7 @@ impl Flight {
                 hash: attempt.signed.tx_hash,
                 raw: attempt.signed.raw.clone(),
                 fees: TxFees::from_parts(attempt.signed.max_fee, attempt.signed.priority_fee),
-                since: 0,
+                since: None,
                 accepted_at: None,
             })
             .collect();

@@ -62,7 +62,8 @@ fn wants_replacement(
     newest: &Known,
     view: &View,
 ) -> bool {
-    let waited = view.head.number.saturating_sub(newest.since);
+    let head = view.head.number;
+    let waited = head.saturating_sub(newest.since.unwrap_or(head));
     // A nonce behind the first one waits for that one; its own fee matters only if it is too low.
     let is_blocked_by_fee = nonce == view.account_nonce
         || view.head.base_fee.is_some_and(|base_fee| newest.fees.max_fee() < base_fee);

@@ -117,8 +117,8 @@ impl Lane {
         let mut effects = Vec::new();
         for nonce in nonces {
             if let Some(flight) = self.flights.get_mut(&nonce) {
-                for attempt in flight.attempts.iter_mut().filter(|attempt| attempt.since == 0) {
-                    attempt.since = view.head.number;
+                for attempt in &mut flight.attempts {
+                    attempt.since.get_or_insert(view.head.number);
                 }
                 if view.account_nonce <= nonce {
                     flight.suspicion = None;
@@ -132,7 +132,7 @@ impl Lane {
     }
 
     fn recorded(&mut self, nonce: u64, signed: SignedTx, fees: TxFees) -> Vec<Effect> {
-        let since = self.view.as_ref().map_or(0, |view| view.head.number);
+        let since = self.view.as_ref().map(|view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
         flight.signing = false;
         flight.underpriced = false;

@@ -13,8 +13,9 @@ use crate::chain::Receipt;
 /// Blocks by which a nonce may have been read later than the head it was read with.
 const READ_SKEW_BLOCKS: u64 = 2;
 
-/// Looks at distinct heads, all without a receipt, before a nonce is given up as used by another.
-const LOOKS: u32 = 2;
+/// Looks at distinct heads, all without a receipt, before a nonce is given up as used by another: a
+/// node that lacks one receipt for a moment is common, at three heads across finality it is not.
+const LOOKS: u32 = 3;
 
 impl Lane {
     pub(super) fn looked(
@@ -75,6 +76,7 @@ impl Lane {
 
     /// If the block an intent was in is proven gone: back to waiting, and the same bytes again.
     fn reorged(&mut self, nonce: u64, anchor: Canonical) -> Vec<Effect> {
+        let head = self.view.as_ref().map(|view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
         if anchor != Canonical::No {
             return Vec::new();
@@ -86,6 +88,8 @@ impl Lane {
         // Whichever attempt had been mined is as good as any; the newest pays most.
         if let Some(newest) = flight.attempts.last_mut() {
             newest.accepted_at = None;
+            // It was good enough for a block once: it gets its full time again.
+            newest.since = head;
             effects.push(Effect::Broadcast { nonce, hash: newest.hash, raw: newest.raw.clone() });
         }
         effects

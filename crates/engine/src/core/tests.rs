@@ -1,1 +1,223 @@
-//! Tests.
+//! Tests of single steps, without any task, store or chain.
+
+use alloy_primitives::{Bytes, keccak256};
+use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
+use capstan_store::{Intent, IntentId, IntentState, LaneKey, LaneSnapshot, NewIntent};
+
+use super::{Alert, Canonical, Effect, Event, Lane, Look, View};
+use crate::chain::{Estimate, Fees, Head, Receipt, SendOutcome};
+use crate::config::{FinalityPolicy, LaneConfig};
+use crate::signer::{SignedTx, UnsignedTx};
+
+const KEY: LaneKey = LaneKey { chain_id: ChainId(1), sender: Address::ZERO };
+
+fn lane() -> Lane {
+    let config = LaneConfig { finality: FinalityPolicy::Depth(2), ..LaneConfig::default() };
+    Lane::restore(KEY, config, LaneSnapshot::default())
+}
+
+fn intent(id: u64) -> Event {
+    let request = NewIntent {
+        idempotency_key: id.to_string(),
+        chain_id: KEY.chain_id,
+        sender: KEY.sender,
+        to: Address::repeat_byte(1),
+        value: U256::ZERO,
+        data: Bytes::new(),
+        gas_limit: None,
+        max_cost: None,
+        not_before: None,
+        deadline: None,
+        label: String::new(),
+    };
+    Event::Queued(Box::new(Intent {
+        id: IntentId(id),
+        request,
+        state: IntentState::Queued,
+        nonce: None,
+        inclusion: None,
+        failure: None,
+        created_at: UnixSeconds::default(),
+        updated_at: UnixSeconds::default(),
+    }))
+}
+
+fn hash(number: u64) -> B256 {
+    keccak256(number.to_be_bytes())
+}
+
+fn view(number: u64, account_nonce: u64) -> Event {
+    let timestamp = UnixSeconds::new(number).unwrap();
+    Event::Viewed(Box::new(View {
+        head: Head { number, hash: hash(number), timestamp, base_fee: Some(10) },
+        final_height: number.checked_sub(2),
+        account_nonce,
+        balance: U256::MAX,
+        fees: Fees::Eip1559 { base: 10, priority: 1 },
+        now: timestamp,
+    }))
+}
+
+fn receipt(block_number: u64) -> Receipt {
+    Receipt {
+        status: true,
+        block_number,
+        block_hash: hash(block_number),
+        gas_used: 1,
+        effective_gas_price: 1,
+    }
+}
+
+/// Brings intent 1 to nonce 5, signed, stored and handed over, at block 10.
+fn in_flight() -> (Lane, B256) {
+    let mut lane = lane();
+    assert_eq!(lane.step(intent(1)), []);
+    let effects = lane.step(view(10, 5));
+    assert!(matches!(effects[..], [Effect::Estimate { intent: IntentId(1), .. }]));
+    let effects = lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let UnsignedTx { nonce, gas_limit, fees, .. } = **tx;
+    assert_eq!((nonce, gas_limit), (5, 120));
+    let signed = SignedTx { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
+    let hash = signed.hash;
+    let effects = lane.step(Event::Recorded { nonce, signed, fees });
+    assert!(matches!(effects[..], [Effect::Broadcast { nonce: 5, .. }]), "{effects:?}");
+    assert_eq!(lane.step(Event::Sent { nonce, hash, outcome: SendOutcome::Accepted }), []);
+    (lane, hash)
+}
+
+fn looked(anchor: Canonical, look: Look) -> Event {
+    Event::Looked { nonce: 5, attempts: 1, anchor, look }
+}
+
+#[test]
+fn nothing_is_broadcast_before_it_is_recorded() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    lane.step(view(10, 5));
+    lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    for block in 11..30 {
+        assert_eq!(lane.step(view(block, 5)), [], "the attempt is still being stored");
+    }
+}
+
+#[test]
+fn a_receipt_below_finality_includes_and_at_finality_ends() {
+    let (mut lane, hash) = in_flight();
+    let effects = lane.step(view(11, 6));
+    assert!(matches!(effects[..], [Effect::Look { nonce: 5, anchor: None, .. }]), "{effects:?}");
+    let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
+    let effects = lane.step(looked(Canonical::Unknown, found.clone()));
+    assert!(matches!(effects[..], [Effect::Include(IntentId(1), _)]));
+    assert_eq!(lane.pending_count(), 0);
+    let effects = lane.step(view(13, 6));
+    let anchored = matches!(effects[..], [Effect::Look { anchor: Some((11, _)), .. }]);
+    assert!(anchored, "{effects:?}");
+    let effects = lane.step(looked(Canonical::Yes, found));
+    assert!(matches!(effects[..], [Effect::Finalise(IntentId(1), _)]));
+    assert!(lane.is_idle());
+}
+
+#[test]
+fn a_receipt_in_a_doubtful_block_is_no_inclusion() {
+    for canonical in [Canonical::No, Canonical::Unknown] {
+        let (mut lane, hash) = in_flight();
+        lane.step(view(20, 6));
+        let found = Look::Found { hash, receipt: receipt(11), canonical };
+        assert_eq!(lane.step(looked(Canonical::Unknown, found)), []);
+        assert_eq!(lane.pending_count(), 1);
+    }
+}
+
+#[test]
+fn a_missing_receipt_of_an_included_intent_proves_nothing_without_its_block_gone() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(11, 6));
+    let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    lane.step(view(12, 6));
+    for anchor in [Canonical::Yes, Canonical::Unknown] {
+        assert_eq!(lane.step(looked(anchor, Look::Missing)), []);
+        assert_eq!(lane.step(looked(anchor, Look::Unavailable)), []);
+    }
+    let effects = lane.step(looked(Canonical::No, Look::Missing));
+    assert!(
+        matches!(effects[..], [Effect::Unmine(..), Effect::Broadcast { nonce: 5, .. }]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_lost_nonce_needs_three_heads_finality_and_the_first_head_canonical() {
+    let (mut lane, _) = in_flight();
+    for block in 11..15 {
+        lane.step(view(block, 6));
+        assert_eq!(lane.step(looked(Canonical::Yes, Look::Missing)), [], "block {block}");
+    }
+    lane.step(view(15, 6));
+    assert_eq!(lane.step(looked(Canonical::Yes, Look::Unavailable)), []);
+    assert_eq!(lane.step(looked(Canonical::Unknown, Look::Missing)), []);
+    let effects = lane.step(looked(Canonical::Yes, Look::Missing));
+    let [Effect::Requeue(IntentId(1), _), Effect::Alert(alert)] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*alert, Alert::NonceUsedByAnother { intent: IntentId(1), nonce: 5 });
+    assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
+}
+
+#[test]
+fn a_nonce_that_falls_back_clears_the_suspicion() {
+    let (mut lane, _) = in_flight();
+    lane.step(view(11, 6));
+    lane.step(looked(Canonical::Yes, Look::Missing));
+    lane.step(view(12, 5));
+    lane.step(view(20, 6));
+    for _ in 0..5 {
+        assert_eq!(lane.step(looked(Canonical::Yes, Look::Missing)), []);
+    }
+}
+
+#[test]
+fn no_answer_to_a_broadcast_ends_anything() {
+    for outcome in [
+        SendOutcome::NonceTooLow,
+        SendOutcome::NonceTooHigh,
+        SendOutcome::Underpriced,
+        SendOutcome::InsufficientFunds,
+        SendOutcome::Rejected("no".to_owned()),
+        SendOutcome::Unknown("timeout".to_owned()),
+    ] {
+        let (mut lane, hash) = in_flight();
+        let effects = lane.step(Event::Sent { nonce: 5, hash, outcome });
+        let only_told =
+            effects.iter().all(|effect| matches!(effect, Effect::Alert(_) | Effect::Note(..)));
+        assert!(only_told, "{effects:?}");
+        assert_eq!(lane.pending_count(), 1);
+    }
+}
+
+#[test]
+fn nonces_follow_the_order_of_submission() {
+    let mut lane = lane();
+    for id in 1..=3 {
+        lane.step(intent(id));
+    }
+    assert_eq!(lane.step(view(10, 0)).len(), 3);
+    for id in 1..=3 {
+        let effects = lane.step(Event::Estimated(IntentId(id), Some(Estimate::Gas(100))));
+        let [Effect::Sign { intent, tx }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((*intent, tx.nonce), (IntentId(id), id - 1));
+    }
+}
+
+#[test]
+fn an_attempt_that_was_not_signed_frees_its_nonce() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    lane.step(view(10, 0));
+    lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    let reason = "key is locked".to_owned();
+    let effects = lane.step(Event::NotSigned { nonce: 0, reason });
+    assert!(matches!(effects[..], [Effect::Note(IntentId(1), "not_signed", _)]));
+    assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
+}

@@ -1,0 +1,273 @@
+//! A lane on a fake chain, with a store that can be killed before or after any write.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use capstan_base::{Address, B256, ChainId, U256};
+use capstan_store::{
+    Attempt, Broadcast, EngineStore, Failure, HistoryRow, Inclusion, Intent, IntentFilter,
+    IntentId, IntentOutcome, IntentState, LaneKey, LaneSnapshot, NewAttempt, NewIntent, Result,
+    Store,
+};
+use tokio::sync::Notify;
+
+use super::super::{Running, Worker};
+use crate::config::{FinalityPolicy, LaneConfig};
+use crate::fake::{FakeChain, FakeSigner};
+use crate::waiters::Waiters;
+
+pub(crate) const CHAIN: ChainId = ChainId(84532);
+pub(crate) const SENDER: Address = Address::repeat_byte(0xaa);
+pub(crate) const TARGET: Address = Address::repeat_byte(0xbb);
+pub(crate) const DEPTH: u64 = 6;
+
+/// Where the next write hangs, so that the test can kill the lane there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KillAt {
+    Before,
+    After,
+}
+
+/// The real store, with a place to be killed at, and a list of what it holds.
+pub(crate) struct KillableStore {
+    inner: Store,
+    stored: Arc<Mutex<HashSet<B256>>>,
+    kill: Mutex<Option<(u32, KillAt)>>,
+    hung: Notify,
+}
+
+impl KillableStore {
+    fn due(&self, at: KillAt) -> bool {
+        let mut kill = self.kill.lock().unwrap();
+        match kill.as_mut() {
+            Some((0, place)) if *place == at => {
+                *kill = None;
+                true
+            }
+            Some((left, place)) if *place == at => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    async fn maybe_hang(&self, at: KillAt) {
+        if self.due(at) {
+            self.hung.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn write<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.maybe_hang(KillAt::Before).await;
+        let result = work.await;
+        self.maybe_hang(KillAt::After).await;
+        result
+    }
+}
+
+#[async_trait]
+impl EngineStore for KillableStore {
+    async fn submit_intent(&self, request: NewIntent) -> Result<IntentOutcome> {
+        self.write(self.inner.submit_intent(request)).await
+    }
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>> {
+        self.inner.intent(id).await
+    }
+    async fn intents(&self, filter: IntentFilter) -> Result<Vec<Intent>> {
+        self.inner.intents(filter).await
+    }
+    async fn attempts(&self, id: IntentId) -> Result<Vec<Attempt>> {
+        self.inner.attempts(id).await
+    }
+    async fn history(&self, id: IntentId) -> Result<Vec<HistoryRow>> {
+        self.inner.history(id).await
+    }
+    async fn open_lanes(&self) -> Result<Vec<LaneKey>> {
+        self.inner.open_lanes().await
+    }
+    async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot> {
+        let snapshot = self.inner.lane_snapshot(lane).await?;
+        // A write that a kill cut off may have been made all the same: what is read is stored.
+        let read = snapshot.attempts.iter().map(|attempt| attempt.signed.tx_hash);
+        self.stored.lock().unwrap().extend(read);
+        Ok(snapshot)
+    }
+    async fn record_attempt(&self, attempt: NewAttempt) -> Result<u32> {
+        let hash = attempt.tx_hash;
+        self.write(async {
+            let number = EngineStore::record_attempt(&self.inner, attempt).await?;
+            self.stored.lock().unwrap().insert(hash);
+            Ok(number)
+        })
+        .await
+    }
+    async fn note_broadcast(
+        &self,
+        hash: B256,
+        broadcast: Broadcast,
+        detail: Option<String>,
+    ) -> Result<()> {
+        self.write(self.inner.note_broadcast(hash, broadcast, detail)).await
+    }
+    async fn record_inclusion(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
+        self.write(self.inner.record_inclusion(id, inclusion)).await
+    }
+    async fn record_reorg(&self, id: IntentId, detail: String) -> Result<()> {
+        self.write(self.inner.record_reorg(id, detail)).await
+    }
+    async fn record_final(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
+        self.write(self.inner.record_final(id, inclusion)).await
+    }
+    async fn record_failure(&self, id: IntentId, failure: Failure) -> Result<()> {
+        self.write(self.inner.record_failure(id, failure)).await
+    }
+    async fn requeue(&self, id: IntentId, detail: String) -> Result<()> {
+        self.write(self.inner.requeue(id, detail)).await
+    }
+    async fn note(&self, id: IntentId, what: &'static str, detail: String) -> Result<()> {
+        self.write(self.inner.note(id, what, detail)).await
+    }
+}
+
+/// One lane and everything it stands on.
+pub(crate) struct Rig {
+    pub(crate) chain: Arc<FakeChain>,
+    pub(crate) store: Arc<KillableStore>,
+    worker: Worker,
+    running: Option<Running>,
+    unstored: Arc<Mutex<Vec<B256>>>,
+}
+
+impl Rig {
+    pub(crate) fn new(config: impl FnOnce(&mut LaneConfig)) -> Self {
+        let mut lane_config =
+            LaneConfig { finality: FinalityPolicy::Depth(DEPTH), ..LaneConfig::default() };
+        config(&mut lane_config);
+        let stored: Arc<Mutex<HashSet<B256>>> = Arc::default();
+        let unstored: Arc<Mutex<Vec<B256>>> = Arc::default();
+        let check = {
+            let (stored, unstored) = (Arc::clone(&stored), Arc::clone(&unstored));
+            move |hash| {
+                if !stored.lock().unwrap().contains(&hash) {
+                    unstored.lock().unwrap().push(hash);
+                }
+            }
+        };
+        let chain = Arc::new(FakeChain::new(CHAIN).with_check(check));
+        let store = Arc::new(KillableStore {
+            inner: Store::open_in_memory().unwrap(),
+            stored,
+            kill: Mutex::default(),
+            hung: Notify::new(),
+        });
+        let worker = Worker {
+            key: LaneKey { chain_id: CHAIN, sender: SENDER },
+            config: lane_config,
+            store: Arc::clone(&store) as Arc<dyn EngineStore>,
+            chain: Arc::clone(&chain) as Arc<dyn crate::chain::LaneChain>,
+            signer: Arc::new(FakeSigner(SENDER)),
+            waiters: Arc::new(Waiters::default()),
+            wake: Arc::new(Notify::new()),
+        };
+        Self { chain, store, worker, running: None, unstored }
+    }
+
+    pub(crate) fn intent(key: &str) -> NewIntent {
+        NewIntent {
+            idempotency_key: key.to_owned(),
+            chain_id: CHAIN,
+            sender: SENDER,
+            to: TARGET,
+            value: U256::ZERO,
+            data: key.as_bytes().to_vec().into(),
+            gas_limit: None,
+            max_cost: None,
+            not_before: None,
+            deadline: None,
+            label: key.to_owned(),
+        }
+    }
+
+    pub(crate) async fn submit(&self, intent: NewIntent) -> IntentId {
+        self.store.inner.submit_intent(intent).await.unwrap().id()
+    }
+
+    /// One round; a kill, if one is set and reached, drops the lane in the middle of it.
+    pub(crate) async fn round(&mut self) {
+        if self.running.is_none() {
+            self.running = Some(self.worker.restore().await.unwrap());
+        }
+        let killed = {
+            let running = self.running.as_mut().unwrap();
+            tokio::select! {
+                biased;
+                () = self.chain.hung() => true,
+                () = self.store.hung.notified() => true,
+                result = self.worker.round(running) => { result.unwrap(); false }
+            }
+        };
+        if killed {
+            self.running = None;
+        }
+    }
+
+    /// A round, then a block, so often.
+    pub(crate) async fn go_on(&mut self, times: u32) {
+        for _ in 0..times {
+            self.round().await;
+            self.chain.model().mine();
+        }
+        self.round().await;
+    }
+
+    pub(crate) fn kill_now(&mut self) {
+        self.running = None;
+    }
+
+    pub(crate) fn kill_at_call(&self, calls: u32) {
+        self.chain.faults().hang_after = Some(calls);
+    }
+
+    pub(crate) fn kill_at_write(&self, writes: u32, at: KillAt) {
+        *self.store.kill.lock().unwrap() = Some((writes, at));
+    }
+
+    pub(crate) fn no_faults(&self) {
+        *self.chain.faults() = Default::default();
+        *self.store.kill.lock().unwrap() = None;
+    }
+
+    pub(crate) async fn stored(&self, id: IntentId) -> Intent {
+        self.store.intent(id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn store_intents(&self, filter: IntentFilter) -> Vec<Intent> {
+        self.store.intents(filter).await.unwrap()
+    }
+
+    pub(crate) async fn state(&self, id: IntentId) -> IntentState {
+        self.stored(id).await.state
+    }
+
+    pub(crate) async fn attempts(&self, id: IntentId) -> Vec<Attempt> {
+        self.store.attempts(id).await.unwrap()
+    }
+
+    /// Words of an intent's history.
+    pub(crate) async fn words(&self, id: IntentId) -> Vec<String> {
+        self.store.history(id).await.unwrap().into_iter().map(|row| row.what).collect()
+    }
+
+    /// How often an intent's calldata is in the chain.
+    pub(crate) fn effects(&self, key: &str) -> usize {
+        self.chain.model().mined().filter(|mined| mined.data.as_ref() == key.as_bytes()).count()
+    }
+
+    /// What was sent although no answered write had stored it.
+    pub(crate) fn unstored(&self) -> Vec<B256> {
+        self.unstored.lock().unwrap().clone()
+    }
+}
