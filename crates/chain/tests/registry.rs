@@ -1,4 +1,5 @@
 //! The registry from the outside: layers, and every mistake at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panic")]
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,22 @@
 //! Calldata: one function per contract entry point, giving what a transaction needs.
 
-use alloy_primitives::{Signature, U256};
-use alloy_sol_types::SolCall;
+use alloy_primitives::{FixedBytes, Signature, U256, keccak256};
+use alloy_sol_types::{SolCall, SolStruct, SolValue, sol};
 use capstan_base::{Address, Amount, B256, ModelId, Price, SessionTerms, SignedVoucher};
 
 use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry, TestUsdc};
 use crate::bindings::convert;
 use crate::types::Bytes;
+
+sol! {
+    struct Permit {
+        address owner;
+        address spender;
+        uint256 value;
+        uint256 nonce;
+        uint256 deadline;
+    }
+}
 
 /// What a transaction does: the part that does not depend on who sends it, when, or at what price.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +71,21 @@ pub fn create_session_job_with_permit(
             s: permit.s().into(),
         },
     )
+}
+
+/// What a token's owner signs for [`create_session_job_with_permit`]: the digest of EIP-2612's
+/// `Permit`. `domain_separator` and `nonce` are read from the token, `deadline` is Unix seconds.
+pub fn permit_digest(
+    domain_separator: B256,
+    owner: Address,
+    spender: Address,
+    value: Amount,
+    nonce: U256,
+    deadline: U256,
+) -> B256 {
+    let permit = Permit { owner, spender, value: value.into(), nonce, deadline };
+    let message = (FixedBytes::from([0x19, 0x01]), domain_separator, permit.eip712_hash_struct());
+    keccak256(message.abi_encode_packed())
 }
 
 /// Adds `amount` to the deposit.

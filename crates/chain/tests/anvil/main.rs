@@ -1,6 +1,7 @@
 //! Against a real EVM: deployment, reads, a whole session, reverts.
 //!
 //! `cargo xtask test` sets `CAPSTAN_TOOLS` to the folder with `anvil`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panic")]
 
 mod support;
 
@@ -263,6 +264,22 @@ async fn an_erc20_session_is_paid_in_the_test_dollar() {
     let receipt = transact(client, &chain.host, &close).await.unwrap();
     let closing = client.closing_in(terms.id(), &receipt).unwrap().unwrap();
     assert_eq!((closing.token, closing.refund), (usdc, Amount::ZERO));
+
+    // The same in one transaction, by a signed permit.
+    let terms = SessionTerms { salt: B256::repeat_byte(10), ..terms };
+    let deadline = U256::from(terms.expiry.get());
+    let digest = calls::permit_digest(
+        client.domain_separator(usdc).await.unwrap(),
+        renter,
+        market,
+        terms.deposit,
+        client.permit_nonce(usdc, renter).await.unwrap(),
+        deadline,
+    );
+    let permit = chain.renter.sign_digest(digest).unwrap();
+    let opening = calls::create_session_job_with_permit(market, &terms, deadline, &permit);
+    transact(client, &chain.renter, &opening).await.unwrap();
+    assert_eq!(client.token_balance(usdc, renter).await.unwrap(), U256::from(3_000_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]
