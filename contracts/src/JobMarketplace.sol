@@ -8,7 +8,7 @@ import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
 import {CloseReason, Completion, Session, SessionStatus, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
-import {CalldataHash} from "./libraries/CalldataHash.sol";
+import {RawTerms} from "./libraries/RawTerms.sol";
 import {PackedSession, PackedSessionLib} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {SessionSettlement} from "./SessionSettlement.sol";
@@ -16,6 +16,8 @@ import {SessionSettlement} from "./SessionSettlement.sol";
 /// @title Sessions.
 /// @dev The entry points. Order in each: guards, effects, event, then calls to strangers.
 contract JobMarketplace is SessionSettlement, IVersioned {
+    using RawTerms for SessionTerms;
+
     /// @inheritdoc IJobMarketplace
     uint40 public constant CHALLENGE_WINDOW = 1 hours;
     /// @inheritdoc IJobMarketplace
@@ -105,19 +107,16 @@ contract JobMarketplace is SessionSettlement, IVersioned {
                 emit SessionCompletionFailed(i, sessionId, refusal);
                 continue;
             }
-            if (completion.terms.token != token) {
+            if (completion.terms.rawToken() != token) {
                 _credit(msg.sender, token, earned, fees);
-                (token, earned, fees) = (completion.terms.token, 0, 0);
+                (token, earned, fees) = (completion.terms.rawToken(), 0, 0);
             }
             earned += hostPaid;
             fees += fee;
             refunds[i] = refund;
         }
         _credit(msg.sender, token, earned, fees);
-        for (uint256 i = 0; i < refunds.length; ++i) {
-            SessionTerms calldata terms = completions[i].terms;
-            _payOrCredit(terms.renter, terms.token, refunds[i]);
-        }
+        _refund(completions, refunds);
     }
 
     /// @inheritdoc IJobMarketplace
@@ -191,7 +190,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// @inheritdoc IJobMarketplace
     function sessionIdOf(SessionTerms calldata terms) public pure returns (bytes32) {
-        return CalldataHash.hash(terms);
+        return RawTerms.id(terms);
     }
 
     /// @dev Everything of an opening but the money.
@@ -213,5 +212,22 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         uint16 fee = feeBps;
         _sessions[sessionId] = PackedSessionLib.opened(fee);
         emit SessionOpened(sessionId, terms.host, terms.renter, terms, fee);
+    }
+
+    /// @dev Hands out the refunds of a batch, those to one renter in one token that follow each other as one.
+    function _refund(Completion[] calldata completions, uint96[] memory refunds) private {
+        address renter;
+        address token;
+        uint256 sum;
+        for (uint256 i = 0; i < refunds.length; ++i) {
+            if (refunds[i] == 0) continue;
+            SessionTerms calldata terms = completions[i].terms;
+            if (terms.rawRenter() != renter || terms.rawToken() != token) {
+                _payOrCredit(renter, token, sum);
+                (renter, token, sum) = (terms.rawRenter(), terms.rawToken(), 0);
+            }
+            sum += refunds[i];
+        }
+        _payOrCredit(renter, token, sum);
     }
 }

@@ -9,15 +9,6 @@ import {SessionTerms, Voucher} from "../interfaces/SessionTypes.sol";
 /// another one, so no session or signature is found under it; nothing is ever opened under such a hash, because
 /// opening reads every field, and reading refuses rubbish.
 library CalldataHash {
-    /// @dev keccak256(abi.encode(terms)).
-    function hash(SessionTerms calldata terms) internal pure returns (bytes32 result) {
-        assembly ("memory-safe") {
-            let free := mload(0x40)
-            calldatacopy(free, terms, 0x100)
-            result := keccak256(free, 0x100)
-        }
-    }
-
     /// @dev keccak256(abi.encode(typeHash, voucher)): EIP-712's hashStruct.
     function hashStruct(Voucher calldata voucher, bytes32 typeHash) internal pure returns (bytes32 result) {
         assembly ("memory-safe") {

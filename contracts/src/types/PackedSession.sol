@@ -16,10 +16,14 @@ library PackedSessionLib {
     uint256 private constant CHALLENGE_SHIFT = 24;
     uint256 private constant PRESENTED_SHIFT = 64;
     uint256 private constant TOP_UP_SHIFT = 160;
+    uint256 private constant STATUS_MASK = type(uint8).max;
+    uint256 private constant FEE_MASK = uint256(type(uint16).max) << FEE_SHIFT;
+    uint256 private constant PRESENTED_MASK = uint256(type(uint96).max) << PRESENTED_SHIFT;
+    uint256 private constant TOP_UP_MASK = uint256(type(uint96).max) << TOP_UP_SHIFT;
     uint256 private constant BASIS_POINTS = 10_000;
 
     function opened(uint16 fee) internal pure returns (PackedSession) {
-        return _pack(SessionStatus.Active, fee, 0, 0, 0);
+        return PackedSession.wrap(uint256(SessionStatus.Active) | uint256(fee) << FEE_SHIFT);
     }
 
     // Cutting a field out of the word is what the casts below are for.
@@ -49,23 +53,25 @@ library PackedSessionLib {
 
     /// @dev Neither a session that never was nor one that is over.
     function isOpen(PackedSession self) internal pure returns (bool) {
-        SessionStatus current = status(self);
-        return current == SessionStatus.Active || current == SessionStatus.Closing;
+        uint256 current = PackedSession.unwrap(self) & STATUS_MASK;
+        return current == uint256(SessionStatus.Active) || current == uint256(SessionStatus.Closing);
     }
 
     /// @dev The protocol's part of `amount`, base units; what rounding loses stays the host's.
     function feeRoundedDown(PackedSession self, uint96 amount) internal pure returns (uint96) {
-        // At most MAX_FEE_BPS, a tenth, of 96 bits.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint96(uint256(amount) * feeBps(self) / BASIS_POINTS);
+        unchecked {
+            // 96 bits times 16 bits fit 256. At most MAX_FEE_BPS, a tenth, of 96 bits fits 96.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            return uint96(uint256(amount) * feeBps(self) / BASIS_POINTS);
+        }
     }
 
     function withTopUp(PackedSession self, uint96 topUp_) internal pure returns (PackedSession) {
-        return _pack(status(self), feeBps(self), challengeEnd(self), presented(self), topUp_);
+        return _with(self, ~TOP_UP_MASK, uint256(topUp_) << TOP_UP_SHIFT);
     }
 
     function withPresented(PackedSession self, uint96 presented_) internal pure returns (PackedSession) {
-        return _pack(status(self), feeBps(self), challengeEnd(self), presented_, topUp(self));
+        return _with(self, ~PRESENTED_MASK, uint256(presented_) << PRESENTED_SHIFT);
     }
 
     function closing(PackedSession self, uint40 challengeEnd_, uint96 presented_)
@@ -73,13 +79,19 @@ library PackedSessionLib {
         pure
         returns (PackedSession)
     {
-        return _pack(SessionStatus.Closing, feeBps(self), challengeEnd_, presented_, topUp(self));
+        return _with(
+            self,
+            FEE_MASK | TOP_UP_MASK,
+            uint256(SessionStatus.Closing) | uint256(challengeEnd_) << CHALLENGE_SHIFT | uint256(presented_)
+                << PRESENTED_SHIFT
+        );
     }
 
     /// @dev The slot is never cleared: a closed session's terms cannot be opened again, and the amount it was
     /// settled at can be read without its event.
     function closed(PackedSession self, uint96 settledAt) internal pure returns (PackedSession) {
-        return _pack(SessionStatus.Closed, feeBps(self), 0, settledAt, topUp(self));
+        return
+            _with(self, FEE_MASK | TOP_UP_MASK, uint256(SessionStatus.Closed) | uint256(settledAt) << PRESENTED_SHIFT);
     }
 
     function unpack(PackedSession self) internal pure returns (Session memory) {
@@ -92,14 +104,8 @@ library PackedSessionLib {
         });
     }
 
-    function _pack(SessionStatus status_, uint16 feeBps_, uint40 challengeEnd_, uint96 presented_, uint96 topUp_)
-        private
-        pure
-        returns (PackedSession)
-    {
-        return PackedSession.wrap(
-            uint256(status_) | uint256(feeBps_) << FEE_SHIFT | uint256(challengeEnd_) << CHALLENGE_SHIFT
-                | uint256(presented_) << PRESENTED_SHIFT | uint256(topUp_) << TOP_UP_SHIFT
-        );
+    /// @dev Keeps the bits under `kept` and sets `fields` among the others.
+    function _with(PackedSession self, uint256 kept, uint256 fields) private pure returns (PackedSession) {
+        return PackedSession.wrap(PackedSession.unwrap(self) & kept | fields);
     }
 }
