@@ -1,11 +1,13 @@
 //! The layering, proven from `cargo metadata`: dependencies point down only.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use cargo_metadata::MetadataCommand;
+use serde_json::Value;
 
 use super::Finding;
 use super::rooms::{BESIDE, BESIDE_ABOVE, RESERVED, ROWS, Row, room_of, row_of};
-use crate::repo::Repo;
+use crate::repo::{self, Repo};
 
 /// The workspace's packages and what their manifests ask for, of every kind: a dev-dependency ties
 /// two rooms together as firmly as any other.
@@ -29,28 +31,43 @@ pub(super) struct Dependency {
 
 impl Graph {
     pub(super) fn of(repo: &Repo) -> Result<Self> {
-        let metadata = MetadataCommand::new()
-            .current_dir(repo.root())
-            .no_deps()
-            .exec()
-            .context("cargo metadata")?;
-        let relative = |path: &cargo_metadata::camino::Utf8Path| {
-            path.strip_prefix(&metadata.workspace_root).unwrap_or(path).as_str().to_owned()
-        };
-        let packages = metadata.packages.iter().map(|package| Package {
-            name: package.name.to_string(),
-            folder: package.manifest_path.parent().map(relative).unwrap_or_default(),
-            dependencies: package
-                .dependencies
-                .iter()
-                .map(|dependency| Dependency {
-                    name: dependency.name.clone(),
-                    folder: dependency.path.as_deref().map(relative),
-                })
-                .collect(),
-        });
-        Ok(Self { packages: packages.collect() })
+        let arguments = ["metadata", "--no-deps", "--format-version=1"];
+        Self::parse(&repo::output_of(repo.cargo().args(arguments))?).context("cargo metadata")
     }
+
+    /// Reads what `cargo metadata` prints. The crate for it would turn on a feature of serde_json for
+    /// the whole workspace, and with it build half of all dependencies twice.
+    fn parse(text: &str) -> Result<Self> {
+        let metadata: Value = serde_json::from_str(text)?;
+        let root = Path::new(string(&metadata["workspace_root"])?);
+        let relative =
+            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        let mut packages = Vec::new();
+        for package in list(&metadata["packages"])? {
+            let mut dependencies = Vec::new();
+            for dependency in list(&package["dependencies"])? {
+                dependencies.push(Dependency {
+                    name: string(&dependency["name"])?.to_owned(),
+                    folder: dependency["path"].as_str().map(|path| relative(Path::new(path))),
+                });
+            }
+            let manifest = Path::new(string(&package["manifest_path"])?);
+            packages.push(Package {
+                name: string(&package["name"])?.to_owned(),
+                folder: manifest.parent().map(relative).unwrap_or_default(),
+                dependencies,
+            });
+        }
+        Ok(Self { packages })
+    }
+}
+
+fn string(value: &Value) -> Result<&str> {
+    value.as_str().with_context(|| format!("a string was expected, not {value}"))
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>> {
+    value.as_array().with_context(|| format!("a list was expected, not {value}"))
 }
 
 /// Every edge that the table of rooms forbids.

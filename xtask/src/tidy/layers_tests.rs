@@ -32,6 +32,19 @@ fn refused(folder: &str, dependency: &str, reason: &str) {
 }
 
 #[test]
+fn a_forbidden_edge_is_found_in_metadata() {
+    let metadata = r#"{"workspace_root": "/w", "packages": [
+        {"name": "capstan-store", "manifest_path": "/w/crates/store/Cargo.toml", "dependencies": [
+            {"name": "rusqlite", "path": null},
+            {"name": "capstan-base", "path": "/w/crates/base"},
+            {"name": "capstan-chain", "path": "/w/crates/chain", "kind": "dev"}]}]}"#;
+    let findings = check(&Graph::parse(metadata).unwrap());
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].to_string().contains("crates/store imports crates/chain"), "{findings:?}");
+    assert!(Graph::parse("{}").is_err());
+}
+
+#[test]
 fn downward_is_allowed() {
     let below = ["crates/host", "crates/renter", "crates/engine", "crates/store", "crates/base"];
     assert_eq!(found("apps/capstan", &below), [""; 0]);
