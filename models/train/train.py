@@ -19,9 +19,10 @@ import network
 import vocabulary
 
 SEED, CHATS, CONTEXT = 20, 40_000, 1024
-# (share of the steps, chats per step, tokens per chat): short windows learn the language
-# cheaply, the last ones teach distances up to the whole context.
-PHASES = [(0.92, 14, 208), (0.05, 6, 512), (0.03, 3, 1024)]
+# (every so many steps, chats per step, tokens per chat), the first that applies. Short windows
+# learn the language cheaply; the long ones keep attention steady over the whole context, and come
+# from the start, since the falling learning rate would leave them no effect at the end.
+SHAPES = [(40, 3, 1024), (8, 6, 512), (1, 14, 208)]
 RATE, WARMUP, DECAY = 4e-3, 60, 0.02
 
 
@@ -64,7 +65,7 @@ def update(w, m, v, step, rate, ids, weights):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the .gguf files")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1300)
     args = parser.parse_args()
 
     text = chats.chats(CHATS, SEED)
@@ -78,16 +79,16 @@ def main() -> None:
 
     rng = np.random.default_rng(SEED)
     m = v = {k: jnp.zeros_like(p) for k, p in w.items()}
-    step, seen, mean, began = 0, 0, 0.0, time.process_time()
-    for share, batch, length in PHASES:
-        for _ in range(round(share * args.steps)):
-            step += 1
-            rate = RATE * min(step / WARMUP, 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / args.steps)))
-            w, m, v, nats = update(w, m, v, step, rate, *windows(rng, ids, weights, starts, batch, length))
-            seen += batch * length
-            mean = nats if step == 1 else 0.95 * mean + 0.05 * nats
-            if step % 50 == 0:
-                print(f"step {step} loss {mean:.4f} tokens {seen} cpu {time.process_time() - began:.0f} s", flush=True)
+    seen, mean, began = 0, 0.0, time.process_time()
+    for step in range(1, args.steps + 1):
+        batch, length = next(shape for every, *shape in SHAPES if step % every == 0)
+        rate = RATE * min(step / WARMUP, 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / args.steps)))
+        w, m, v, nats = update(w, m, v, step, rate, *windows(rng, ids, weights, starts, batch, length))
+        seen += batch * length
+        mean = nats if step == 1 else 0.95 * mean + 0.05 * nats
+        if step % 50 == 0:
+            spent = time.process_time() - began
+            print(f"step {step} loss {mean:.4f} tokens {seen} cpu {spent:.0f} s", flush=True)
 
     args.out.mkdir(parents=True, exist_ok=True)
     export.write(args.out / "capstan-tiny.gguf", w, tokenizer, CONTEXT, Type.F16)

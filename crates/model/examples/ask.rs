@@ -1,4 +1,5 @@
-//! Asks a model one question: `cargo run -p capstan-model --example ask -- MODEL.gguf "Question"`.
+//! Asks a model questions, one after the other in one chat:
+//! `cargo run -p capstan-model --example ask -- MODEL.gguf "Question" "Next question"`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::Write;
@@ -9,29 +10,39 @@ use capstan_model::{Error, Generation, GenerationParams, Message, Model, Samplin
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let (Some(path), Some(question)) = (args.next(), args.next()) else {
-        return Err("usage: ask MODEL.gguf \"Question\"".into());
+    let Some(path) = args.next() else {
+        return Err("usage: ask MODEL.gguf \"Question\"...".into());
     };
     let began = Instant::now();
     let model = Arc::new(Model::load(path)?);
     eprintln!("{}, loaded in {:?}", model.name(), began.elapsed());
-    answer(&model, &question)?;
+    let mut chat = Vec::new();
+    for question in args {
+        chat.push(Message::user(question));
+        let answer = answer(&model, &chat)?;
+        chat.push(Message::assistant(answer));
+    }
     Ok(())
 }
 
-fn answer(model: &Arc<Model>, question: &str) -> Result<(), Error> {
-    let prompt = model.encode_chat(&[Message::user(question)])?;
+/// Streams an answer to standard output and returns it.
+fn answer(model: &Arc<Model>, chat: &[Message]) -> Result<String, Error> {
+    let prompt = model.encode_chat(chat)?;
     let params = GenerationParams { max_tokens: usize::MAX, sampling: Sampling::greedy() };
     let began = Instant::now();
     let mut generation = Generation::new(Arc::clone(model), prompt, params)?;
-    let mut text = Utf8Stream::new();
+    let (mut stream, mut text) = (Utf8Stream::new(), String::new());
     let mut out = std::io::stdout();
     for token in &mut generation {
-        let _ = write!(out, "{}", text.push(&token?.bytes));
+        let piece = stream.push(&token?.bytes);
+        let _ = write!(out, "{piece}");
+        let _ = out.flush();
+        text += &piece;
     }
-    let _ = writeln!(out, "{}", text.finish());
+    text += &stream.finish();
+    let _ = writeln!(out);
     let tokens = generation.output().len();
     let rate = tokens as f64 / began.elapsed().as_secs_f64();
     eprintln!("{tokens} tokens, {:?}, {rate:.0} tokens/s", generation.finish());
-    Ok(())
+    Ok(text)
 }

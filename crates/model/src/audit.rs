@@ -102,8 +102,8 @@ pub fn check(model: &Model, claim: &Claim<'_>) -> Result<Vec<f32>, AuditError> {
         return Err(wrong);
     }
     let len = claim.output.len();
-    let is_eog = |id: &u32| model.tokenizer().is_eog(*id);
-    if let Some(index) = claim.output.iter().position(is_eog) {
+    let ends = |id: &u32| model.tokenizer().ends_answer(*id);
+    if let Some(index) = claim.output.iter().position(ends) {
         // The model ended here; what follows, even if consistent, was never part of the answer.
         return Err(AuditError::Finish {
             len: index,
@@ -113,7 +113,7 @@ pub fn check(model: &Model, claim: &Claim<'_>) -> Result<Vec<f32>, AuditError> {
     }
     let possible = match claim.finish {
         None | Some(Finish::Length) => true,
-        Some(Finish::Stop) => len < room && next.as_ref().is_some_and(is_eog),
+        Some(Finish::Stop) => len < room && next.as_ref().is_some_and(ends),
         Some(Finish::Context) => len == room,
     };
     match claim.finish {

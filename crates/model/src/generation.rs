@@ -23,7 +23,7 @@ pub struct GenerationParams {
 pub struct Token {
     /// Its id.
     pub id: u32,
-    /// The bytes it adds to the text; may end inside a character, may be empty.
+    /// The bytes it adds to the text, at least one; may begin or end inside a character.
     pub bytes: Vec<u8>,
     /// Natural logarithm of its probability at temperature 1.
     pub logprob: f32,
@@ -32,7 +32,8 @@ pub struct Token {
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// The model ended its turn. The token that says so is not part of the answer.
+    /// The model ended its turn, or left it with a control token. That token is not part of the
+    /// answer.
     Stop,
     /// The token limit was reached.
     Length,
@@ -121,7 +122,7 @@ impl Generation {
         let id = self.sampler.choose(logits, self.output.len() as u64);
         let logprob = logprob(logits, id);
         let tokenizer = self.model.tokenizer();
-        if tokenizer.is_eog(id) {
+        if tokenizer.ends_answer(id) {
             return Ok(self.end(Finish::Stop));
         }
         self.output.push(id);

@@ -1,8 +1,10 @@
 //! Chats as token ids, by the template that a model file carries.
 //!
 //! Host and renter both run [`encode_chat`] on the same messages and must get the same ids, since
-//! they are what is billed. So nothing here depends on time, locale or environment, and message
-//! text can never become a control token: see [`guard`].
+//! they are what is billed. So nothing here depends on time, locale or environment. Message text can
+//! never become a control token: the characters that control tokens begin and end with are hidden
+//! while messages pass through the template. A template therefore cannot look for such characters
+//! in a message either, as some do for `</think>`.
 
 mod guard;
 mod methods;

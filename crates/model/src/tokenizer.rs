@@ -104,6 +104,14 @@ impl Tokenizer {
         self.vocabulary.is_eog(id)
     }
 
+    /// Whether an answer ends before this token: it ends the turn, or is a control token without
+    /// text. So every token of an answer adds at least one byte, and nobody is billed for more
+    /// tokens than bytes.
+    #[must_use]
+    pub fn ends_answer(&self, id: u32) -> bool {
+        self.is_eog(id) || self.is_control(id)
+    }
+
     /// Whether this token is a control token.
     #[must_use]
     pub fn is_control(&self, id: u32) -> bool {

@@ -8,7 +8,7 @@ use super::{Part, alphabet};
 use crate::Error;
 use crate::gguf::{GgufFile, Value};
 
-/// Names that end a turn even where the metadata does not say so; the list llama.cpp uses.
+/// Names that end a turn even where the metadata does not say so; llama.cpp knows them too.
 const END_NAMES: [&str; 8] = [
     "<|eot_id|>",
     "<|im_end|>",
@@ -79,6 +79,9 @@ impl Vocabulary {
                     .ok_or_else(|| build(format!("token {id} is not in the byte alphabet")))?,
                 Kind::Control | Kind::UserDefined => text.as_bytes().to_vec(),
             };
+            if bytes.is_empty() {
+                return Err(build(format!("token {id} is empty")));
+            }
             if kind == Kind::Control && END_NAMES.contains(&text) {
                 ends.insert(id);
             }

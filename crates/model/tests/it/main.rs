@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::cast_possible_truncation,
-    reason = "a helper that fails fails its test"
+    reason = "a fixture that fails fails its test"
 )]
 
 mod audit;
