@@ -1,1 +1,17 @@
-//! Whole-product scenarios.
+//! The harness of whole-product scenarios: local chains, contracts, real processes, and an oracle
+//! that reads money off the chain without the product's own code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a scenario that cannot go on stops here, and the demo prints"
+)]
+
+pub mod anvil;
+pub mod oracle;
+pub mod process;
+pub mod tools;
+pub mod world;

@@ -1,0 +1,201 @@
+//! Two chains with contracts, accounts with money, and the configuration file that names it all.
+
+use std::path::{Path, PathBuf};
+
+use capstan_base::{Amount, ModelId, U256};
+use capstan_chain::deploy::{DeployParams, deploy_all, transact};
+use capstan_chain::{ChainClient, ChainRegistry, Contracts, LocalSigner, calls};
+use capstan_model::file_id;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::anvil::{Anvil, Mining};
+use crate::tools;
+
+/// Base Sepolia.
+pub const BASE_SEPOLIA: u64 = 84532;
+/// opBNB testnet.
+pub const OPBNB_TESTNET: u64 = 5611;
+
+/// Protocol fee of the deployed marketplaces: 2.5 %.
+pub const FEE_BPS: u16 = 250;
+
+/// One chain with its contracts.
+pub struct Devnet {
+    /// The chain.
+    pub anvil: Anvil,
+    /// Preset name in the configuration.
+    pub name: &'static str,
+    /// Our contracts.
+    pub contracts: Contracts,
+    /// Six-decimal test dollar.
+    pub usdc: capstan_base::Address,
+    client: ChainClient,
+}
+
+/// Everything outside the product.
+pub struct World {
+    /// Files of this run; removed when dropped.
+    pub dir: TempDir,
+    /// Chains.
+    pub chains: Vec<Devnet>,
+    /// Deployed everything, owns the registries.
+    pub owner: LocalSigner,
+    /// Gets the fees.
+    pub fees: LocalSigner,
+}
+
+impl World {
+    /// Both chains, mining at once.
+    pub async fn start() -> Self {
+        Self::with_chains(&[(BASE_SEPOLIA, "base-sepolia"), (OPBNB_TESTNET, "opbnb-testnet")]).await
+    }
+
+    /// The named presets, each on a chain of its own.
+    pub async fn with_chains(presets: &[(u64, &'static str)]) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let (owner, fees) = (LocalSigner::random(), LocalSigner::random());
+        let mut chains = Vec::new();
+        for (chain_id, name) in presets {
+            chains.push(Devnet::start(*chain_id, name, &owner, &fees).await);
+        }
+        let world = Self { dir, chains, owner, fees };
+        std::fs::write(world.config(), world.config_text(""))
+            .expect("the configuration is written");
+        world
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("capstan.toml")
+    }
+
+    /// Its text, with more behind it.
+    pub fn config_text(&self, more: &str) -> String {
+        let mut text = format!("default_chain = {}\n", self.chains[0].anvil.chain_id);
+        for chain in &self.chains {
+            text.push_str(&chain.config_text());
+        }
+        text + more
+    }
+
+    /// Sets `[host]` limits and the like.
+    pub fn configure(&self, more: &str) {
+        std::fs::write(self.config(), self.config_text(more))
+            .expect("the configuration is written");
+    }
+
+    /// A folder for one process's data.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The chain with this id.
+    pub fn chain(&self, chain_id: u64) -> &Devnet {
+        self.chains.iter().find(|chain| chain.anvil.chain_id == chain_id).expect("a known chain")
+    }
+
+    /// A fresh key with coins on every chain and, if asked for, FAB or dollars.
+    pub async fn account(&self, fab: u64, usdc: u64) -> LocalSigner {
+        let account = LocalSigner::random();
+        for chain in &self.chains {
+            chain.fund(&account, 10).await;
+            let whole = |units: u64, decimals: u32| {
+                U256::from(units) * U256::from(10).pow(U256::from(decimals))
+            };
+            if fab > 0 {
+                let token = chain.contracts.governance_token.expect("deployed");
+                let call = calls::erc20_transfer(token, account.address(), whole(fab, 18));
+                chain.send(&self.owner, &call).await;
+            }
+            if usdc > 0 {
+                let call = calls::test_usdc_mint(chain.usdc, account.address(), whole(usdc, 6));
+                chain.send(&self.owner, &call).await;
+            }
+        }
+        account
+    }
+}
+
+impl Devnet {
+    async fn start(
+        chain_id: u64,
+        name: &'static str,
+        owner: &LocalSigner,
+        fees: &LocalSigner,
+    ) -> Self {
+        let anvil = Anvil::start(chain_id, Mining::Instant);
+        let client =
+            client(&format!("[chains.{name}]\nrpc_urls = [\"{}\"]\n", anvil.url), chain_id);
+        fund(&anvil, owner, 1000).await;
+        let params = DeployParams {
+            fab_receiver: owner.address(),
+            owner: owner.address(),
+            fee_recipient: fees.address(),
+            fee_bps: FEE_BPS,
+            test_usdc: true,
+        };
+        let deployed = deploy_all(&client, owner, &params).await.expect("the contracts deploy");
+        let model = ModelId(file_id(tools::model()).expect("the model file").into());
+        let registry = deployed.contracts.model_registry.expect("deployed");
+        let approve = calls::approve_model(registry, model, "models/capstan-tiny.gguf");
+        transact(&client, owner, &approve).await.expect("the model is approved");
+        Self {
+            anvil,
+            name,
+            contracts: deployed.contracts,
+            usdc: deployed.test_usdc.expect("asked for"),
+            client,
+        }
+    }
+
+    /// Sends one set-up transaction.
+    pub async fn send(&self, from: &LocalSigner, call: &capstan_chain::Call) {
+        transact(&self.client, from, call).await.expect("the transaction is mined");
+    }
+
+    /// Typed reads, for scenarios that need them.
+    pub fn client(&self) -> &ChainClient {
+        &self.client
+    }
+
+    /// Gives coins.
+    pub async fn fund(&self, account: &LocalSigner, coins: u64) {
+        fund(&self.anvil, account, coins).await;
+    }
+
+    /// The marketplace's address as text.
+    pub fn marketplace(&self) -> String {
+        self.contracts.job_marketplace.to_string()
+    }
+
+    fn config_text(&self) -> String {
+        format!(
+            "\n[chains.{name}]\nrpc_urls = [\"{url}\"]\nfinality = \"latest\"\nblock_time_ms = 200\n\
+             [chains.{name}.contracts]\njob_marketplace = \"{market}\"\nnode_registry = \"{nodes}\"\n\
+             [chains.{name}.tokens.USDC]\naddress = \"{usdc}\"\ndecimals = 6\n",
+            name = self.name,
+            url = self.anvil.url,
+            market = self.contracts.job_marketplace,
+            nodes = self.contracts.node_registry,
+            usdc = self.usdc,
+        )
+    }
+}
+
+async fn fund(anvil: &Anvil, account: &LocalSigner, coins: u64) {
+    let wei = U256::from(coins) * U256::from(Amount::MAX.base_units().min(10_u128.pow(18)));
+    anvil.rpc("anvil_setBalance", json!([account.address(), wei])).await;
+}
+
+fn client(config: &str, chain_id: u64) -> ChainClient {
+    let document = config.parse().expect("TOML");
+    let registry = ChainRegistry::load(&document, |_| None).expect("a good configuration");
+    let config = registry.known(capstan_base::ChainId(chain_id)).expect("a preset").clone();
+    ChainClient::connect(config)
+}
+
+/// Writes a file under the run's folder.
+pub fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("the file is written");
+}
