@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
 use capstan_base::ChainId;
 use capstan_chain::rpc::PoolOptions;
 use capstan_chain::types::Bytes;
 use capstan_chain::{RpcError, RpcPool, RpcUrl, SendOutcome};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const CHAIN: ChainId = ChainId(84_532);
 
@@ -37,30 +36,13 @@ impl Fake {
     {
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&asked);
-        let app = Router::new().fallback(move |body: String| {
-            let (behave, counter) = (behave.clone(), Arc::clone(&counter));
-            async move {
-                let request: Value = serde_json::from_str(&body).unwrap();
-                let method = request["method"].as_str().unwrap().to_owned();
-                let chain_id = (method == "eth_chainId")
-                    .then(|| (200, r#"{"id":ID,"result":"0x14a34"}"#.to_owned()));
-                if chain_id.is_none() {
-                    counter.fetch_add(1, Ordering::SeqCst);
-                    tokio::time::sleep(delay).await;
-                }
-                let (status, body) = behave(&method)
-                    .or(chain_id)
-                    .unwrap_or((200, r#"{"id":ID,"result":"0x1"}"#.to_owned()));
-                let body = body.replace("ID", &request["id"].to_string());
-                Response::builder()
-                    .status(StatusCode::from_u16(status).unwrap())
-                    .body(Body::from(body))
-                    .unwrap()
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v2/APIKEY", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, delay, behave.clone(), Arc::clone(&counter)));
             }
         });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/v2/APIKEY", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url: url.parse().unwrap(), asked }
     }
 
@@ -71,6 +53,40 @@ impl Fake {
 
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// One request, one answer, end of connection: as much of HTTP/1.1 as the pool's client needs.
+async fn serve<F>(mut stream: TcpStream, delay: Duration, behave: F, counter: Arc<AtomicUsize>)
+where
+    F: Fn(&str) -> Option<(u16, String)>,
+{
+    let request = read_request(&mut stream).await;
+    let method = request["method"].as_str().unwrap();
+    let mut answer = behave(method);
+    if method == "eth_chainId" {
+        answer = answer.or(Some((200, r#"{"id":ID,"result":"0x14a34"}"#.to_owned())));
+    } else {
+        counter.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(delay).await;
+    }
+    let (status, body) = answer.unwrap_or((200, r#"{"id":ID,"result":"0x1"}"#.to_owned()));
+    let body = body.replace("ID", &request["id"].to_string());
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n");
+    // A client that gave up is no fault of the server.
+    let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
+}
+
+async fn read_request(stream: &mut TcpStream) -> Value {
+    let mut bytes = Vec::new();
+    loop {
+        stream.read_buf(&mut bytes).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+        if let Some(request) = body.and_then(|body| serde_json::from_str(body).ok()) {
+            return request;
+        }
     }
 }
 
