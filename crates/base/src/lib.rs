@@ -7,7 +7,6 @@
 pub mod amount;
 pub mod attach;
 pub mod id;
-pub mod permit;
 pub mod price;
 mod sol;
 pub mod tally;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use capstan_base::{
-    Address, Amount, B256, ModelId, Price, SessionKey, SessionTerms, U256, UnixSeconds, permit,
+    Address, Amount, B256, ModelId, Price, SessionKey, SessionTerms, U256, UnixSeconds,
 };
 use capstan_chain::{BlockTag, Call, ChainClient, LocalSigner, SessionStatus, calls};
 use capstan_engine::Engine;
@@ -183,7 +183,7 @@ impl Opener {
         ) {
             let deadline = U256::from(now.plus(PERMIT_SECONDS).get());
             let digest =
-                permit::digest(domain, terms.renter, key.marketplace, deposit, nonce, deadline);
+                calls::permit_digest(domain, terms.renter, key.marketplace, terms.deposit, nonce, deadline);
             let signature = self.signer.sign_digest(digest)?;
             return Ok(calls::create_session_job_with_permit(
                 key.marketplace,
