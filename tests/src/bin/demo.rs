@@ -147,6 +147,10 @@ async fn ask(url: &str, question: &str, limit: usize) -> (String, bool) {
         .send()
         .await
         .expect("the endpoint answers");
+    if !response.status().is_success() {
+        eprintln!("  refused: {}", response.text().await.unwrap_or_default());
+        return (String::new(), false);
+    }
     let mut bytes = response.bytes_stream();
     let (mut buffer, mut text, mut chunks) = (String::new(), String::new(), 0);
     while let Some(Ok(piece)) = bytes.next().await {
