@@ -177,6 +177,17 @@ proptest! {
     }
 }
 
-const GOLDEN_VOUCHER: [u32; 0] = [];
-const GOLDEN_FOX: [u32; 0] = [];
-const GOLDEN_LOGITS: u64 = 0;
+/// The whole answer; llama.cpp gives the same ids.
+const GOLDEN_VOUCHER: [u32; 53] = [
+    38, 506, 281, 262, 307, 665, 70, 409, 751, 369, 266, 454, 19, 464, 763, 301, 317, 299, 631,
+    266, 410, 693, 331, 321, 365, 265, 84, 274, 321, 283, 301, 317, 726, 94, 624, 316, 570, 325,
+    88, 19, 315, 401, 278, 506, 350, 578, 599, 295, 266, 446, 278, 460, 19,
+];
+/// The first forty; llama.cpp gives the same ids.
+const GOLDEN_FOX: [u32; 40] = [
+    424, 423, 262, 354, 383, 313, 262, 277, 305, 325, 591, 407, 523, 19, 523, 422, 322, 262, 314,
+    287, 332, 338, 295, 89, 19, 387, 351, 523, 368, 262, 326, 87, 290, 409, 629, 322, 262, 288,
+    712, 670,
+];
+/// The same on x86-64 at every feature level and on aarch64.
+const GOLDEN_LOGITS: u64 = 9_444_472_253_385_317_390;
