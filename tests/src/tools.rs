@@ -9,8 +9,8 @@ pub fn root() -> &'static Path {
 
 /// A pinned tool, such as `anvil`.
 pub fn tool(name: &str) -> PathBuf {
-    let folder = std::env::var_os("CAPSTAN_TOOLS")
-        .map_or_else(|| root().join(".tools/bin"), PathBuf::from);
+    let folder =
+        std::env::var_os("CAPSTAN_TOOLS").map_or_else(|| root().join(".tools/bin"), PathBuf::from);
     let path = folder.join(name);
     assert!(path.exists(), "{} is missing: run `cargo xtask tools`", path.display());
     path

@@ -112,6 +112,11 @@ pub fn clients(settings: &Settings) -> BTreeMap<ChainId, Arc<ChainClient>> {
         .collect()
 }
 
+/// The name clients use for a model unless another is set: its file's, without the ending.
+pub fn model_name(file: &std::path::Path) -> String {
+    file.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
 /// A payment token by symbol, with its decimals.
 pub fn token(config: &ChainConfig, symbol: Option<&str>) -> Result<(Address, String, u8)> {
     let symbol = symbol.unwrap_or(&config.native.symbol);

@@ -182,8 +182,14 @@ impl Opener {
             self.chain.domain_separator(terms.token).await,
         ) {
             let deadline = U256::from(now.plus(PERMIT_SECONDS).get());
-            let digest =
-                calls::permit_digest(domain, terms.renter, key.marketplace, terms.deposit, nonce, deadline);
+            let digest = calls::permit_digest(
+                domain,
+                terms.renter,
+                key.marketplace,
+                terms.deposit,
+                nonce,
+                deadline,
+            );
             let signature = self.signer.sign_digest(digest)?;
             return Ok(calls::create_session_job_with_permit(
                 key.marketplace,

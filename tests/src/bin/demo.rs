@@ -74,6 +74,8 @@ async fn main() -> ExitCode {
     let (text, _) = ask(&usdc.url, "Tell me a story about a fox.", CUT_AFTER).await;
     usdc.process.kill().await;
     say(&format!("{text}… connection lost"));
+    say("· the host waits for it to come back, then settles with the newest voucher");
+    settled(world.chain(usdc.chain_id), &usdc.session).await;
 
     say("\n[BNB on 5611] Tell me a story about an owl. (the host is killed with -9)");
     let (text, _) = ask(&bnb.url, "Tell me a story about an owl.", CUT_AFTER).await;

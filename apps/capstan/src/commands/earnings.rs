@@ -39,9 +39,7 @@ pub async fn run(args: EarningsArgs, global: &Global, output: &Output) -> Result
             let (address, symbol, decimals) = token(config, Some(symbol))?;
             let balance = chain.ledger_balance(account, address, BlockTag::Latest).await?;
             rows.push(vec![symbol.clone(), balance.to_decimal(decimals)]);
-            values.push(
-                json!({ "symbol": symbol, "token": address, "balance": balance }),
-            );
+            values.push(json!({ "symbol": symbol, "token": address, "balance": balance }));
         }
         output.answer(
             table(&["TOKEN", "EARNED"], &rows),

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Global;
-use crate::context::{Context, clients};
+use crate::context::{Context, clients, model_name};
 use crate::output::Output;
 use crate::settings::{ModelSettings, UsageError};
 
@@ -115,7 +115,7 @@ fn load_models(context: &Context, files: Vec<PathBuf>) -> Result<Vec<ServedModel
 fn serve_model(settings: ModelSettings, workers: usize) -> Result<ServedModel> {
     let file = settings.file.display().to_string();
     let model = Arc::new(Model::load(&settings.file).with_context(|| format!("model {file}"))?);
-    let name = settings.name.unwrap_or_else(|| model.name().to_owned());
+    let name = settings.name.unwrap_or_else(|| model_name(&settings.file));
     let backend: Arc<dyn Backend> = match settings.upstream {
         None => Arc::new(ReferenceBackend::start(Arc::clone(&model), workers)?),
         Some(upstream) => {

@@ -24,7 +24,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
 use crate::cli::Global;
-use crate::context::{Context, amount, token};
+use crate::context::{Context, amount, model_name, token};
 use crate::output::Output;
 use crate::settings::UsageError;
 
@@ -89,7 +89,7 @@ pub async fn run(args: RentArgs, global: &Global, output: &Output) -> Result<()>
     let context = Context::load(global).await?;
     let store = context.open_store("renter.db")?;
     let prepared = prepare(&context, &store, &args.session, output).await?;
-    let Prepared { chain, model, opened, rental, closer } = &prepared;
+    let Prepared { chain, model, opened, rental, closer, .. } = &prepared;
     let (_, symbol, decimals) = symbol_of(chain, opened.terms.token);
     let budget = match &args.budget {
         Some(text) => amount(text, decimals)?.min(opened.terms.deposit),
@@ -144,6 +144,8 @@ pub struct Prepared {
     pub chain: Arc<ChainClient>,
     /// The model that recounts.
     pub model: Arc<Model>,
+    /// Its name.
+    pub model_name: String,
     /// The session.
     pub opened: Opened,
     /// As stored.
@@ -219,7 +221,7 @@ pub async fn prepare(
             "open_tx": rental.open_tx,
         }),
     );
-    Ok(Prepared { chain, model, opened, rental, closer })
+    Ok(Prepared { chain, model, model_name: model_name(&args.model), opened, rental, closer })
 }
 
 /// A stored rental by session id, on whichever chain.
@@ -248,7 +250,7 @@ async fn serve(link: &Link, listen: &str, prepared: &Prepared, output: &Output) 
     );
     let state = ProxyState {
         link: link.clone(),
-        model: prepared.model.name().to_owned(),
+        model: prepared.model_name.clone(),
         model_id: prepared.opened.terms.model,
         context_length: u64::try_from(prepared.model.context_length()).unwrap_or(u64::MAX),
         host: prepared.opened.terms.host,

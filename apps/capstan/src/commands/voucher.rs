@@ -70,7 +70,7 @@ pub async fn run(args: VoucherArgs, global: &Global, output: &Output) -> Result<
             "base_url": base_url,
             "api_key": credential.encode(),
             "ceiling": ceiling,
-            "model": prepared.model.name(),
+            "model": prepared.model_name,
         }),
     );
     Ok(())
