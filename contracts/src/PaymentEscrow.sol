@@ -62,6 +62,7 @@ abstract contract PaymentEscrow is IPaymentEscrow, ReentrancyGuardTransient {
     function _takeFees(address host, address token) internal returns (uint256 fees) {
         uint256 packed = _ledger[host][token];
         fees = packed >> BALANCE_BITS;
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (fees != 0) _ledger[host][token] = uint128(packed);
     }
 
@@ -86,6 +87,8 @@ abstract contract PaymentEscrow is IPaymentEscrow, ReentrancyGuardTransient {
     /// @dev The account's whole balance.
     function _withdraw(address account, address token, address to) private returns (uint256 amount) {
         uint256 packed = _ledger[account][token];
+        // The lower half is the account's own.
+        // forge-lint: disable-next-line(unsafe-typecast)
         amount = uint128(packed);
         if (amount == 0) revert NothingToWithdraw(account, token);
         _ledger[account][token] = packed - amount;

@@ -26,7 +26,6 @@ contract SessionHandler is Fixture {
     bytes32[] public everOpened;
     /// What all closed sessions of a token paid to hosts and protocol together.
     mapping(address => uint256) public settled;
-    mapping(bytes32 => uint256) public calls;
 
     function setUp() public override {
         super.setUp();
@@ -55,18 +54,22 @@ contract SessionHandler is Fixture {
 
     // --- what the parties do
 
+    /// One to four at a time, or the closing functions would run dry. Some work is signed for at once.
     function open(uint256 seed, uint96 deposit, uint40 lifetime) external {
         _lift();
-        SessionTerms memory terms = _terms(tokens[seed % 3], uint96(bound(deposit, 1, 1e24)));
-        terms.renter = renters[(seed >> 8) % 3];
-        terms.host = hosts[(seed >> 16) % 2];
-        terms.expiry = uint40(block.timestamp + bound(lifetime, 1, 30 days));
-        terms.salt = bytes32(everOpened.length);
-        bytes32 id = _open(terms);
-        _termsOf[id] = terms;
-        _live.push(id);
-        everOpened.push(id);
-        ++calls["open"];
+        for (uint256 i = 0; i <= seed % 4; ++i) {
+            uint256 word = uint256(keccak256(abi.encode(seed, i)));
+            SessionTerms memory terms = _terms(tokens[word % 3], uint96(bound(deposit, 1, 1e24)));
+            terms.renter = renters[(word >> 8) % 3];
+            terms.host = hosts[(word >> 16) % 2];
+            terms.expiry = uint40(block.timestamp + bound(lifetime, 1, 30 days));
+            terms.salt = bytes32(everOpened.length);
+            bytes32 id = _open(terms);
+            _termsOf[id] = terms;
+            owed[id] = uint96((word >> 24) % (uint256(terms.deposit) + 1));
+            _live.push(id);
+            everOpened.push(id);
+        }
     }
 
     function topUp(uint256 seed, uint96 amount) external {
@@ -77,7 +80,6 @@ contract SessionHandler is Fixture {
         amount = uint96(bound(amount, 1, 1e24));
         vm.prank(renters[seed % 3]);
         market.topUp{value: terms.token == NATIVE ? amount : 0}(terms, amount);
-        ++calls["topUp"];
     }
 
     /// The renter signs a newer voucher, within its deposit or beyond it.
@@ -94,18 +96,19 @@ contract SessionHandler is Fixture {
         vm.prank(completion.terms.host);
         market.completeSessionJob(completion);
         _noteClosed(id, completion.claim);
-        ++calls["complete"];
     }
 
     /// A batch by one host over whatever is open, the sessions of the other host and duplicates among it.
     function completeBatch(uint256 seed, uint96 claim) external {
-        uint256 count = _live.length < 5 ? _live.length : 5;
+        // Small enough to add an index to.
+        seed %= type(uint128).max;
+        uint256 count = _live.length < 3 ? _live.length : 3;
         if (count == 0) return;
         address caller = hosts[seed % 2];
         Completion[] memory batch = new Completion[](count + 1);
         bytes32[] memory ids = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {
-            ids[i] = _live[i];
+            ids[i] = _live[(seed + i) % _live.length];
             batch[i] = _validCompletion(ids[i], claim);
         }
         batch[count] = batch[seed % count];
@@ -114,7 +117,6 @@ contract SessionHandler is Fixture {
         for (uint256 i = 0; i < count; ++i) {
             if (batch[i].terms.host == caller) _noteClosed(ids[i], batch[i].claim);
         }
-        ++calls["completeBatch"];
     }
 
     function requestClose(uint256 seed, uint96 acknowledged) external {
@@ -123,7 +125,6 @@ contract SessionHandler is Fixture {
         acknowledged = uint96(bound(acknowledged, 0, totalOf(id)));
         if (acknowledged > owed[id]) owed[id] = acknowledged;
         _close(_termsOf[id], acknowledged);
-        ++calls["requestClose"];
     }
 
     function present(uint256 seed) external {
@@ -134,7 +135,6 @@ contract SessionHandler is Fixture {
         SessionTerms memory terms = _termsOf[id];
         Voucher memory voucher = _voucher(terms, owed[id]);
         market.presentVoucher(terms, voucher, _signed(voucher));
-        ++calls["present"];
     }
 
     function finalize(uint256 seed) external {
@@ -144,7 +144,6 @@ contract SessionHandler is Fixture {
         if (block.timestamp < session.challengeEnd) vm.warp(session.challengeEnd);
         market.finalizeSession(_termsOf[id]);
         _noteClosed(id, session.presented);
-        ++calls["finalize"];
     }
 
     function timeOut(uint256 seed) external {
@@ -155,17 +154,19 @@ contract SessionHandler is Fixture {
         uint96 presented = market.sessions(id).presented;
         market.triggerSessionTimeout(_termsOf[id]);
         _noteClosed(id, presented);
-        ++calls["timeOut"];
     }
 
+    /// The first of all accounts and tokens, counted from a random one, that has something.
     function withdraw(uint256 seed) external {
-        address account = seed % 2 == 0 ? renters[(seed >> 8) % 3] : hosts[(seed >> 8) % 2];
-        address token = tokens[(seed >> 16) % 3];
-        if (market.balanceOf(account, token) == 0) return;
-        _lift();
-        vm.prank(account);
-        market.withdraw(token, makeAddr("purse"));
-        ++calls["withdraw"];
+        for (uint256 i = 0; i < 15; ++i) {
+            uint256 place = (seed % 15 + i) % 15;
+            address account = place % 5 < 3 ? renters[place % 5] : hosts[place % 5 - 3];
+            if (market.balanceOf(account, tokens[place / 5]) == 0) continue;
+            _lift();
+            vm.prank(account);
+            market.withdraw(tokens[place / 5], makeAddr("purse"));
+            return;
+        }
     }
 
     function withdrawFees(uint256 seed) external {
@@ -174,7 +175,6 @@ contract SessionHandler is Fixture {
         _lift();
         vm.prank(treasury);
         market.withdrawFees(token, hosts, treasury);
-        ++calls["withdrawFees"];
     }
 
     function setFee(uint16 bps) external {
@@ -208,7 +208,6 @@ contract SessionHandler is Fixture {
         vm.prank(completion.terms.host);
         (bool forged,) = address(market).call(abi.encodeCall(market.completeSessionJob, (completion)));
         assertFalse(withVoucher || forged, "a host was paid what nobody signed");
-        ++calls["overclaim"];
     }
 
     // --- what the invariants ask
