@@ -19,6 +19,8 @@
 pub mod adapter;
 pub mod chain;
 pub mod config;
+#[cfg(any(test, feature = "fake"))]
+pub mod conformance;
 pub mod core;
 pub mod engine;
 pub mod error;
