@@ -61,8 +61,14 @@ pub struct Call {
 /// What the chain says a call would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Estimate {
-    /// Gas it would use.
-    Gas(u64),
+    /// It would go through.
+    Gas {
+        /// Gas it would use.
+        gas: u64,
+        /// Wei a rollup may charge besides, for posting it to its own chain (OP stack: L1 fee).
+        /// Not bounded by any field of the transaction, so it comes out of the intent's budget.
+        l1_fee: U256,
+    },
     /// It would revert, with this data. Only if the EVM said so: any other refusal is an error.
     Revert(Bytes),
 }
@@ -83,6 +89,8 @@ pub enum SendOutcome {
     Underpriced,
     /// The account cannot pay for it.
     InsufficientFunds,
+    /// The pool, or the account's share of it, is full.
+    PoolFull,
     /// Refused for another reason.
     Rejected(String),
     /// Timeout or transport error: it may have been taken.
@@ -123,8 +131,8 @@ pub struct ChainError {
 pub trait LaneChain: Send + Sync + 'static {
     /// The chain's EIP-155 id, which signatures bind to.
     fn chain_id(&self) -> ChainId;
-    /// A head.
-    async fn head(&self, tag: HeadTag) -> Result<Head, ChainError>;
+    /// A head; `None` if the chain has no such block yet, as with tags on a young chain.
+    async fn head(&self, tag: HeadTag) -> Result<Option<Head>, ChainError>;
     /// Hash of the canonical block at a height; `None` if there is none yet.
     async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError>;
     /// Transactions the account has in blocks up to the newest one, its pool not counted.

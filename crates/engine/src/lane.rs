@@ -142,12 +142,16 @@ impl Worker {
     /// The head first: what is read after it may be newer than it, never older.
     async fn view(&self) -> Result<View, ChainError> {
         let head = self.chain.head(HeadTag::Included).await?;
+        let head = head.ok_or_else(|| ChainError {
+            operation: "read the head",
+            message: "there is none".to_owned(),
+        })?;
         let final_height = async {
             match self.config.finality {
                 FinalityPolicy::Depth(depth) => Ok(head.number.checked_sub(depth)),
                 FinalityPolicy::Tag(HeadTag::Included) => Ok(Some(head.number)),
                 FinalityPolicy::Tag(tag) => {
-                    self.chain.head(tag).await.map(|tagged| Some(tagged.number))
+                    self.chain.head(tag).await.map(|tagged| tagged.map(|head| head.number))
                 }
             }
         };

@@ -16,8 +16,11 @@
 //! was not stored. After a crash, or any error of the store, the lane is rebuilt from the store.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+pub mod adapter;
 pub mod chain;
 pub mod config;
+#[cfg(any(test, feature = "fake"))]
+pub mod conformance;
 pub mod core;
 pub mod engine;
 pub mod error;
@@ -33,5 +36,5 @@ pub use chain::{Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Rece
 pub use config::{EngineConfig, FinalityPolicy, LaneConfig};
 pub use engine::{Engine, Explanation};
 pub use error::{EngineError, Result};
-pub use signer::{LaneSigner, LocalSigner, SignedTx, SignerError, TxFees, UnsignedTx};
+pub use signer::{LaneSigner, SignedTx, SignerError, TxFees, UnsignedTx};
 pub use waiters::Outcome;

@@ -8,10 +8,12 @@ use crate::signer::TxFees;
 /// Wei per gas that fits the contract-side and node-side arithmetic, and can be stored.
 const MAX_FEE: u128 = u128::MAX;
 
-/// Most wei per gas a budget allows for a gas limit; `None` is no limit.
-pub(super) fn fee_cap(max_cost: Option<U256>, gas_limit: u64) -> u128 {
+/// Most wei per gas a budget allows for a gas limit, once a rollup took its share; `None` is no
+/// limit.
+pub(super) fn fee_cap(max_cost: Option<U256>, l1_fee: U256, gas_limit: u64) -> u128 {
     let Some(max_cost) = max_cost else { return MAX_FEE };
     max_cost
+        .saturating_sub(l1_fee)
         .checked_div(U256::from(gas_limit.max(1)))
         .and_then(|fee| u128::try_from(fee).ok())
         .unwrap_or(MAX_FEE)
@@ -111,9 +113,11 @@ mod tests {
 
     #[test]
     fn a_budget_bounds_the_fee_for_the_gas_limit() {
-        assert_eq!(fee_cap(Some(U256::from(1000)), 300), 3);
-        assert_eq!(fee_cap(Some(U256::MAX), 1), u128::MAX);
-        assert_eq!(fee_cap(None, 1), u128::MAX);
-        assert_eq!(fee_cap(Some(U256::from(1)), 0), 1);
+        assert_eq!(fee_cap(Some(U256::from(1000)), U256::ZERO, 300), 3);
+        assert_eq!(fee_cap(Some(U256::from(1000)), U256::from(500), 300), 1);
+        assert_eq!(fee_cap(Some(U256::from(1000)), U256::MAX, 300), 0);
+        assert_eq!(fee_cap(Some(U256::MAX), U256::ZERO, 1), u128::MAX);
+        assert_eq!(fee_cap(None, U256::MAX, 1), u128::MAX);
+        assert_eq!(fee_cap(Some(U256::from(1)), U256::ZERO, 0), 1);
     }
 }

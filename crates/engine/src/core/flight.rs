@@ -37,6 +37,9 @@ pub(super) struct Suspicion {
 pub(super) struct Flight {
     pub(super) intent: Intent,
     pub(super) gas_limit: u64,
+    /// Wei a rollup may charge on top of gas, as estimated before the first attempt. Not kept
+    /// over a restart: zero then.
+    pub(super) l1_fee: U256,
     pub(super) attempts: Vec<Known>,
     /// An attempt is being signed and stored.
     pub(super) signing: bool,
@@ -54,10 +57,11 @@ pub(super) struct Flight {
 
 impl Flight {
     /// A nonce being given its first attempt.
-    pub(super) fn signing(intent: Intent, gas_limit: u64, max_fee: u128) -> Self {
+    pub(super) fn signing(intent: Intent, gas_limit: u64, l1_fee: U256, max_fee: u128) -> Self {
         Self {
             intent,
             gas_limit,
+            l1_fee,
             attempts: Vec::new(),
             signing: true,
             included: None,
@@ -84,7 +88,12 @@ impl Flight {
                 accepted_at: None,
             })
             .collect();
-        Self { attempts, signing: false, included, ..Self::signing(intent, gas_limit, max_fee) }
+        Self {
+            attempts,
+            signing: false,
+            included,
+            ..Self::signing(intent, gas_limit, U256::ZERO, max_fee)
+        }
     }
 
     /// True while it waits for a block.
@@ -95,6 +104,6 @@ impl Flight {
     /// Most wei it may still take from the account.
     pub(super) fn committed(&self) -> U256 {
         let gas_cost = U256::from(self.max_fee).saturating_mul(U256::from(self.gas_limit));
-        self.intent.request.value.saturating_add(gas_cost)
+        self.intent.request.value.saturating_add(gas_cost).saturating_add(self.l1_fee)
     }
 }

@@ -83,7 +83,7 @@ fn replace(
     let intent = flight.intent.id;
     let request = &flight.intent.request;
     let gas_limit = flight.gas_limit;
-    let cap = fees::fee_cap(request.max_cost, gas_limit);
+    let cap = fees::fee_cap(request.max_cost, flight.l1_fee, gas_limit);
     let Some(fees) = fees::replacement(newest.fees, view.fees, cap) else {
         let detail = format!("no replacement fits under {cap} wei per gas");
         let was_told = std::mem::replace(&mut flight.cap_told, true);

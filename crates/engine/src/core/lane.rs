@@ -192,6 +192,7 @@ impl Lane {
             | SendOutcome::AlreadyKnown
             | SendOutcome::NonceTooLow
             | SendOutcome::NonceTooHigh
+            | SendOutcome::PoolFull
             | SendOutcome::Unknown(_) => Vec::new(),
         }
     }

@@ -128,9 +128,9 @@ impl Lane {
                 Vec::new()
             }
             Some(Estimate::Revert(data)) => self.reverted(id, &view, &revert_text(&data)),
-            Some(Estimate::Gas(gas)) => {
+            Some(Estimate::Gas { gas, l1_fee }) => {
                 waiting.reverts = None;
-                self.bind(id, gas, &view)
+                self.bind(id, gas, l1_fee, &view)
             }
         }
     }
@@ -161,7 +161,7 @@ impl Lane {
     }
 
     /// Gives an intent the lowest free nonce, if the account and the intent's budget can pay.
-    fn bind(&mut self, id: IntentId, gas: u64, view: &View) -> Vec<Effect> {
+    fn bind(&mut self, id: IntentId, gas: u64, l1_fee: U256, view: &View) -> Vec<Effect> {
         if self.pending_count() >= self.config.window {
             return Vec::new();
         }
@@ -174,14 +174,14 @@ impl Lane {
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
         let request = waiting.intent.request.clone();
         let gas_limit = request.gas_limit.unwrap_or(gas.saturating_add(margin));
-        let cap = fees::fee_cap(request.max_cost, gas_limit);
+        let cap = fees::fee_cap(request.max_cost, l1_fee, gas_limit);
         let Some(fees) = fees::first(view.fees, cap) else {
             waiting.hold(views);
             let detail = format!("gas costs more than {cap} wei per gas now");
             return vec![Effect::Note(id, "cap_reached", detail)];
         };
         let gas_cost = U256::from(fees.max_fee()).saturating_mul(U256::from(gas_limit));
-        let needed = request.value.saturating_add(gas_cost);
+        let needed = request.value.saturating_add(gas_cost).saturating_add(l1_fee);
         if needed > available {
             waiting.hold(views);
             return vec![
@@ -192,7 +192,7 @@ impl Lane {
         let Some(waiting) = self.queue.remove(&id) else { return Vec::new() };
         let mut intent = waiting.intent;
         intent.nonce = Some(nonce);
-        self.flights.insert(nonce, Flight::signing(intent, gas_limit, fees.max_fee()));
+        self.flights.insert(nonce, Flight::signing(intent, gas_limit, l1_fee, fees.max_fee()));
         let (to, value, data) = (request.to, request.value, request.data);
         let tx = UnsignedTx { chain_id, nonce, gas_limit, fees, to, value, data };
         vec![Effect::Sign { intent: id, tx: Box::new(tx) }]

@@ -11,6 +11,8 @@ use crate::signer::{SignedTx, UnsignedTx};
 
 const KEY: LaneKey = LaneKey { chain_id: ChainId(1), sender: Address::ZERO };
 
+const GAS: Estimate = Estimate::Gas { gas: 100, l1_fee: U256::ZERO };
+
 fn lane() -> Lane {
     let config = LaneConfig { finality: FinalityPolicy::Depth(2), ..LaneConfig::default() };
     Lane::restore(KEY, config, LaneSnapshot::default())
@@ -74,7 +76,7 @@ fn in_flight() -> (Lane, B256) {
     assert_eq!(lane.step(intent(1)), []);
     let effects = lane.step(view(10, 5));
     assert!(matches!(effects[..], [Effect::Estimate { intent: IntentId(1), .. }]));
-    let effects = lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    let effects = lane.step(Event::Estimated(IntentId(1), Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
     let UnsignedTx { nonce, gas_limit, fees, .. } = **tx;
     assert_eq!((nonce, gas_limit), (5, 120));
@@ -95,7 +97,7 @@ fn nothing_is_broadcast_before_it_is_recorded() {
     let mut lane = lane();
     lane.step(intent(1));
     lane.step(view(10, 5));
-    lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    lane.step(Event::Estimated(IntentId(1), Some(GAS)));
     for block in 11..30 {
         assert_eq!(lane.step(view(block, 5)), [], "the attempt is still being stored");
     }
@@ -184,6 +186,7 @@ fn no_answer_to_a_broadcast_ends_anything() {
         SendOutcome::NonceTooHigh,
         SendOutcome::Underpriced,
         SendOutcome::InsufficientFunds,
+        SendOutcome::PoolFull,
         SendOutcome::Rejected("no".to_owned()),
         SendOutcome::Unknown("timeout".to_owned()),
     ] {
@@ -204,7 +207,7 @@ fn nonces_follow_the_order_of_submission() {
     }
     assert_eq!(lane.step(view(10, 0)).len(), 3);
     for id in 1..=3 {
-        let effects = lane.step(Event::Estimated(IntentId(id), Some(Estimate::Gas(100))));
+        let effects = lane.step(Event::Estimated(IntentId(id), Some(GAS)));
         let [Effect::Sign { intent, tx }] = &effects[..] else { panic!("{effects:?}") };
         assert_eq!((*intent, tx.nonce), (IntentId(id), id - 1));
     }
@@ -215,7 +218,7 @@ fn an_attempt_that_was_not_signed_frees_its_nonce() {
     let mut lane = lane();
     lane.step(intent(1));
     lane.step(view(10, 0));
-    lane.step(Event::Estimated(IntentId(1), Some(Estimate::Gas(100))));
+    lane.step(Event::Estimated(IntentId(1), Some(GAS)));
     let reason = "key is locked".to_owned();
     let effects = lane.step(Event::NotSigned { nonce: 0, reason });
     assert!(matches!(effects[..], [Effect::Note(IntentId(1), "not_signed", _)]));

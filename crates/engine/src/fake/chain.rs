@@ -129,9 +129,9 @@ impl LaneChain for FakeChain {
         self.model().chain_id
     }
 
-    async fn head(&self, _tag: HeadTag) -> Result<Head, ChainError> {
+    async fn head(&self, _tag: HeadTag) -> Result<Option<Head>, ChainError> {
         self.enter("read the head").await?;
-        Ok(self.model().head())
+        Ok(Some(self.model().head()))
     }
 
     async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
@@ -159,7 +159,8 @@ impl LaneChain for FakeChain {
         self.enter("estimate gas").await?;
         let reverts = self.model().reverting.contains(&call.to);
         let data = Bytes::from_static(&[0x08, 0xc3, 0x79, 0xa0]);
-        Ok(if reverts { Estimate::Revert(data) } else { Estimate::Gas(50_000) })
+        let l1_fee = self.model().l1_fee;
+        Ok(if reverts { Estimate::Revert(data) } else { Estimate::Gas { gas: 50_000, l1_fee } })
     }
 
     async fn suggest_fees(&self) -> Result<Fees, ChainError> {

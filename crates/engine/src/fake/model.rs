@@ -48,6 +48,8 @@ pub struct Model {
     pub chain_id: ChainId,
     /// Wei per gas the next blocks burn.
     pub base_fee: u128,
+    /// Wei charged on top of gas for each transaction.
+    pub l1_fee: U256,
     /// True for a chain without EIP-1559.
     pub legacy: bool,
     /// Accounts with less than endless wei.
@@ -101,6 +103,7 @@ impl Model {
         let mut model = Self {
             chain_id,
             base_fee: 1_000,
+            l1_fee: U256::ZERO,
             legacy: false,
             balances: HashMap::new(),
             reverting: HashSet::new(),

@@ -188,6 +188,7 @@ fn broadcast_row(outcome: &SendOutcome) -> (Broadcast, Option<String>) {
         SendOutcome::NonceTooHigh => (Broadcast::Refused, word("nonce too high")),
         SendOutcome::Underpriced => (Broadcast::Refused, word("underpriced")),
         SendOutcome::InsufficientFunds => (Broadcast::Refused, word("insufficient funds")),
+        SendOutcome::PoolFull => (Broadcast::Refused, word("pool is full")),
         SendOutcome::Rejected(reason) => (Broadcast::Refused, Some(reason.clone())),
         SendOutcome::Unknown(reason) => (Broadcast::Unknown, Some(reason.clone())),
     }

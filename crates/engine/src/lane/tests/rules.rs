@@ -188,6 +188,18 @@ async fn fees_never_exceed_the_cap_and_the_intent_goes_on_waiting() {
 }
 
 #[tokio::test]
+async fn the_fee_of_a_rollup_comes_out_of_the_same_budget() {
+    let mut rig = Rig::new(|_| {});
+    rig.chain.model().l1_fee = U256::from(60_000_000);
+    let mut intent = Rig::intent("a");
+    intent.gas_limit = Some(100_000);
+    intent.max_cost = Some(U256::from(100_000u64 * 1_500 + 60_000_000));
+    let id = rig.submit(intent).await;
+    rig.round().await;
+    assert_eq!(rig.attempts(id).await[0].signed.max_fee, 1_500);
+}
+
+#[tokio::test]
 async fn a_cap_below_todays_price_takes_no_nonce() {
     let mut rig = Rig::new(|_| {});
     let mut intent = Rig::intent("poor");
