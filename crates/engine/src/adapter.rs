@@ -1,18 +1,23 @@
 //! The engine's seams on `capstan-chain`: its client is a [`LaneChain`], its signer a [`LaneSigner`].
 
+use std::time::Duration;
+
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockTag, ChainClient, ChainError as ClientError, Finality, GasEstimate, LocalSigner, TxFields,
-    calls,
+    BlockTag, ChainClient, ChainConfig, ChainError as ClientError, Finality, GasEstimate,
+    LocalSigner, TxFields, calls,
 };
 
 use crate::chain::{
     Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome,
 };
-use crate::config::FinalityPolicy;
+use crate::config::{EngineConfig, FinalityPolicy, LaneConfig};
 use crate::signer::{LaneSigner, SignedTx, SignerError, TxFees, UnsignedTx};
+
+/// A lane looks twice per block, and no more often than this however fast the blocks.
+const FASTEST_POLL: Duration = Duration::from_millis(100);
 
 /// Bytes of a signed transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -136,6 +141,21 @@ impl From<Finality> for FinalityPolicy {
             Finality::Safe => Self::Tag(HeadTag::Safe),
             Finality::Finalized => Self::Tag(HeadTag::Finalized),
             Finality::Depth(depth) => Self::Depth(depth),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Finality and pace as each chain's configuration says.
+    pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
+        let lane = |chain: &ChainConfig| LaneConfig {
+            finality: chain.finality.into(),
+            poll_interval: (chain.block_time / 2).max(FASTEST_POLL),
+            ..LaneConfig::default()
+        };
+        Self {
+            default: LaneConfig::default(),
+            chains: chains.map(|chain| (chain.chain_id, lane(chain))).collect(),
         }
     }
 }

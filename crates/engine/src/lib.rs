@@ -24,7 +24,6 @@ pub mod conformance;
 pub mod core;
 pub mod engine;
 pub mod error;
-mod evm;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod lane;
