@@ -150,7 +150,7 @@ impl EngineConfig {
     pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
         let lane = |chain: &ChainConfig| LaneConfig {
             finality: chain.finality.into(),
-            poll_interval: (chain.block_time / 2).max(FASTEST_POLL),
+            poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
             ..LaneConfig::default()
         };
         Self {

@@ -16,9 +16,12 @@ use tokio::sync::oneshot;
 
 use super::{Backend, BackendError, GenerateRequest, GeneratedToken, Generation, Step};
 
+/// What a worker gives back: the sequence, and the step it made, none yet while the prompt is read.
+type Done = (Box<Sampled>, Result<Option<Step>, BackendError>);
+
 struct Unit {
     sampled: Box<Sampled>,
-    done: oneshot::Sender<(Box<Sampled>, Result<Option<Step>, BackendError>)>,
+    done: oneshot::Sender<Done>,
 }
 
 /// Worker threads around one model.
@@ -85,7 +88,7 @@ impl Backend for ReferenceBackend {
 
 enum State {
     Idle(Box<Sampled>),
-    Working(oneshot::Receiver<(Box<Sampled>, Result<Option<Step>, BackendError>)>),
+    Working(oneshot::Receiver<Done>),
     Lost,
 }
 
