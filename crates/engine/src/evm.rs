@@ -30,7 +30,7 @@ impl EngineConfig {
                 Finality::Finalized => FinalityPolicy::Tag(HeadTag::Finalized),
                 Finality::Depth(blocks) => FinalityPolicy::Depth(blocks),
             },
-            poll_interval: (chain.block_time / 2).max(FASTEST_POLL),
+            poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
             ..LaneConfig::default()
         };
         Self {

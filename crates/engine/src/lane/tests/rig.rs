@@ -46,7 +46,7 @@ impl KillableStore {
                 true
             }
             Some((left, place)) if *place == at => {
-                *left -= 1;
+                *left = left.saturating_sub(1);
                 false
             }
             _ => false,
