@@ -16,7 +16,6 @@
 //! was not stored. After a crash, or any error of the store, the lane is rebuilt from the store.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-pub mod adapter;
 pub mod chain;
 pub mod config;
 #[cfg(any(test, feature = "fake"))]
@@ -24,6 +23,7 @@ pub mod conformance;
 pub mod core;
 pub mod engine;
 pub mod error;
+mod evm;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod lane;

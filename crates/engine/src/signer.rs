@@ -1,4 +1,4 @@
-//! The seam to a key. `adapter` has the one for a key held in this process.
+//! The seam to a key. `evm` has the one for a key held in this process.
 
 use alloy_primitives::Bytes;
 use async_trait::async_trait;

@@ -1,5 +1,5 @@
 //! Tests of the store from outside.
-#![allow(missing_docs, reason = "test names say what they check")]
+#![cfg(test)]
 
 mod conformance;
 mod crash;

@@ -84,7 +84,13 @@ pub(crate) fn price() -> Price {
 }
 
 pub(crate) fn session(salt: u8) -> NewSession {
-    NewSession { key: key(salt), terms: terms(salt), price: price(), opened_at: at(100) }
+    NewSession {
+        key: key(salt),
+        terms: terms(salt),
+        price: price(),
+        opened_at: at(100),
+        admitted_block: 7,
+    }
 }
 
 pub(crate) fn rental(salt: u8) -> NewRental {

@@ -1,6 +1,4 @@
-//! The engine's seams on `capstan-chain`: its client is a [`LaneChain`], its signer a [`LaneSigner`].
-
-use std::time::Duration;
+//! The engine's seams on the real thing: `capstan-chain`'s client and key.
 
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
@@ -16,11 +14,31 @@ use crate::chain::{
 use crate::config::{EngineConfig, FinalityPolicy, LaneConfig};
 use crate::signer::{LaneSigner, SignedTx, SignerError, TxFees, UnsignedTx};
 
-/// A lane looks twice per block, and no more often than this however fast the blocks.
-const FASTEST_POLL: Duration = Duration::from_millis(100);
-
 /// Bytes of a signed transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
+
+/// A lane looks twice per block, and no more often than this however fast the blocks.
+const FASTEST_POLL: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl EngineConfig {
+    /// Finality and pace as each chain's configuration says.
+    pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
+        let lane = |chain: &ChainConfig| LaneConfig {
+            finality: match chain.finality {
+                Finality::Latest => FinalityPolicy::Tag(HeadTag::Included),
+                Finality::Safe => FinalityPolicy::Tag(HeadTag::Safe),
+                Finality::Finalized => FinalityPolicy::Tag(HeadTag::Finalized),
+                Finality::Depth(blocks) => FinalityPolicy::Depth(blocks),
+            },
+            poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
+            ..LaneConfig::default()
+        };
+        Self {
+            default: LaneConfig::default(),
+            chains: chains.map(|chain| (chain.chain_id, lane(chain))).collect(),
+        }
+    }
+}
 
 #[async_trait]
 impl LaneChain for ChainClient {
@@ -131,32 +149,6 @@ impl LaneSigner for LocalSigner {
         let signed =
             self.sign_transaction(&fields).map_err(|error| SignerError(error.to_string()))?;
         Ok(SignedTx { raw: signed.raw, hash: signed.hash })
-    }
-}
-
-impl From<Finality> for FinalityPolicy {
-    fn from(finality: Finality) -> Self {
-        match finality {
-            Finality::Latest => Self::Tag(HeadTag::Included),
-            Finality::Safe => Self::Tag(HeadTag::Safe),
-            Finality::Finalized => Self::Tag(HeadTag::Finalized),
-            Finality::Depth(depth) => Self::Depth(depth),
-        }
-    }
-}
-
-impl EngineConfig {
-    /// Finality and pace as each chain's configuration says.
-    pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
-        let lane = |chain: &ChainConfig| LaneConfig {
-            finality: chain.finality.into(),
-            poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
-            ..LaneConfig::default()
-        };
-        Self {
-            default: LaneConfig::default(),
-            chains: chains.map(|chain| (chain.chain_id, lane(chain))).collect(),
-        }
     }
 }
 
