@@ -23,7 +23,7 @@ pub struct Process {
 
 /// `capstan` with the world's configuration, an account and a data folder.
 pub fn command(world: &World, account: &LocalSigner, data: &str) -> Command {
-    let key: String = account.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = private_key(account);
     let mut command = Command::new(tools::capstan());
     command
         .env_clear()
@@ -37,6 +37,11 @@ pub fn command(world: &World, account: &LocalSigner, data: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     command
+}
+
+/// An account's key in hex: play money, made for this run.
+pub fn private_key(account: &LocalSigner) -> String {
+    account.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Process {

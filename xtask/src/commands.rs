@@ -2,6 +2,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod demo;
+pub(crate) mod devnet;
 pub(crate) mod gas;
 pub(crate) mod test;
 pub(crate) mod tidy;

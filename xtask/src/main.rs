@@ -33,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(commands::demo::Args),
+    Devnet(commands::devnet::Args),
     Test(commands::test::Args),
     Tidy(commands::tidy::Args),
     Gas(commands::gas::Args),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = repo::Repo::find().and_then(|repo| match cli.command {
         Command::Demo(args) => commands::demo::run(&repo, &args),
+        Command::Devnet(args) => commands::devnet::run(&repo, &args),
         Command::Test(args) => commands::test::run(&repo, &args),
         Command::Tidy(args) => commands::tidy::run(&repo, &args),
         Command::Gas(args) => commands::gas::run(&repo, &args),

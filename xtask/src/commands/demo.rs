@@ -29,16 +29,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
+    play(repo, BINARY, if args.json { &["--json"] } else { &[] })
+}
+
+/// Builds the product and runs a binary of the scenarios' package with the tools at hand.
+pub(crate) fn play(repo: &Repo, name: &str, arguments: &[&str]) -> Result<ExitCode> {
     toolchain::ensure(repo)?;
     let binaries = build::build(repo, &["-p", "capstan", "-p", PACKAGE, "--bins"])?;
-    let mut demo = repo.command(binaries.get(BINARY)?);
-    demo.env(BINARY_VARIABLE, binaries.get("capstan")?);
-    if args.json {
-        demo.arg("--json");
-    }
-    eprintln!("$ {}", repo::display(&demo));
-    let status = demo.status().context("start the demo")?;
-    // A demo ended by a signal has no code of its own.
+    let mut command = repo.command(binaries.get(name)?);
+    command.env(BINARY_VARIABLE, binaries.get("capstan")?).args(arguments);
+    eprintln!("$ {}", repo::display(&command));
+    let status = command.status().with_context(|| format!("start the {name}"))?;
+    // A program ended by a signal has no code of its own.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
 }
