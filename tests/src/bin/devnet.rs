@@ -82,6 +82,16 @@ async fn main() -> ExitCode {
         println!("  capstan sessions --all\n");
         println!("Ctrl-C ends everything.");
     }
-    tokio::signal::ctrl_c().await.expect("the signal is heard");
+    stopped().await;
     if host.terminate().await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Ctrl-C or SIGTERM: either must end the chains too.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the signal can be heard");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }

@@ -51,6 +51,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
     }
     for chain in chains.values() {
         check_chain(chain).await?;
+        tell_registration(chain, &context, &models).await;
     }
     let store = context.open_store("host.db")?;
     let list: Vec<_> = chains.values().cloned().collect();
@@ -95,6 +96,38 @@ async fn check_chain(chain: &ChainClient) -> Result<()> {
     }
     let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
     bail!("chain {} ({}): {}", chain.config().title, chain.chain_id(), findings.join("; "));
+}
+
+/// Tells an operator why no renter comes: not registered, leaving, or no price for a model.
+async fn tell_registration(chain: &ChainClient, context: &Context, models: &[ServedModel]) {
+    let (account, title) = (context.account(), &chain.config().title);
+    match chain.node(account).await {
+        Ok(None) => {
+            tracing::warn!(%account, chain = title, "not registered here; see `capstan register`");
+        }
+        Ok(Some(node)) if node.unbonds_at.is_some() => {
+            tracing::warn!(%account, chain = title, "unbonding: renters cannot open sessions here");
+        }
+        Ok(Some(_)) => {
+            for model in models {
+                let tokens = chain.config().tokens.values().map(|token| token.address);
+                let mut offered = false;
+                for token in core::iter::once(capstan_base::Address::ZERO).chain(tokens) {
+                    offered |=
+                        matches!(chain.price_of(account, model.id(), token).await, Ok(Some(_)));
+                }
+                if !offered {
+                    tracing::warn!(
+                        model = model.name,
+                        chain = title,
+                        "no price is set here for it"
+                    );
+                }
+            }
+        }
+        // Said already when the chain was checked.
+        Err(error) => tracing::debug!(%error, "registration unknown"),
+    }
 }
 
 fn load_models(context: &Context, files: Vec<PathBuf>) -> Result<Vec<ServedModel>> {

@@ -118,13 +118,16 @@ pub async fn run(args: RentArgs, global: &Global, output: &Output) -> Result<()>
     } else {
         serve(&link, &args.listen, &prepared, output).await
     };
-    let status = link.status();
-    output.progress(format!(
-        "{} tokens, {} {symbol} signed",
-        status.tokens,
-        status.signed.to_decimal(decimals)
-    ));
+    let tell_use = || {
+        let status = link.status();
+        output.progress(format!(
+            "{} tokens, {} {symbol} signed",
+            status.tokens,
+            status.signed.to_decimal(decimals)
+        ));
+    };
     if args.keep {
+        tell_use();
         served?;
         output.answer(
             format!("session {} stays open; go on with --resume", opened.key.session_id),
@@ -133,6 +136,7 @@ pub async fn run(args: RentArgs, global: &Global, output: &Output) -> Result<()>
         return Ok(());
     }
     link.end().await;
+    tell_use();
     closer.ended(opened.key, "end").await?;
     report_close(&store, closer, opened, output).await?;
     served
