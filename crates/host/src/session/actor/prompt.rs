@@ -67,6 +67,7 @@ impl SessionActor {
         if self.ending.is_some() {
             return Err(ApiError::new(ErrorCode::SessionClosed, "the deposit is used up"));
         }
+        prompt.check()?;
         let ids = self.served.prompt_ids(&prompt.prompt)?;
         let room = self.served.room_for_answer(ids.len())?;
         let max_tokens = prompt.max_tokens.unwrap_or(room).min(room);
