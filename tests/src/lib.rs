@@ -12,6 +12,9 @@
 
 pub mod anvil;
 pub mod oracle;
+pub mod paper;
 pub mod process;
+pub mod renter;
+pub mod scene;
 pub mod tools;
 pub mod world;

@@ -108,7 +108,7 @@ impl SessionActor {
     }
 
     /// Reads top-ups. A chain that cannot be read leaves the deposit as it was.
-    async fn refresh_deposit(&mut self) {
+    pub(super) async fn refresh_deposit(&mut self) {
         let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return };
         match chain.session(self.key.session_id, BlockTag::Latest).await {
             Ok(state) => {
