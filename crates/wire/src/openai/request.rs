@@ -184,9 +184,6 @@ pub struct GenerationRequest {
 impl ChatRequest {
     /// Judges the request.
     pub fn into_generation(self) -> Result<GenerationRequest, ApiError> {
-        if self.messages.is_empty() {
-            return Err(invalid("messages", "messages is empty; send at least one"));
-        }
         let logprobs = self.logprobs.unwrap_or(false);
         self.common.judge(Prompt::Messages(self.messages), Shape::Chat, logprobs)
     }
@@ -256,6 +253,9 @@ impl Common {
 impl PromptMessage {
     /// Succeeds if every field is in range, by whichever way the request came in.
     pub fn check(&self) -> Result<(), ApiError> {
+        if matches!(&self.prompt, Prompt::Messages(messages) if messages.is_empty()) {
+            return Err(invalid("messages", "messages is empty; send at least one"));
+        }
         if self.max_tokens == Some(0) {
             return Err(invalid("max_tokens", "max_tokens must be at least 1"));
         }
