@@ -8,6 +8,8 @@
 )]
 
 mod admission;
+mod crash;
+mod drops;
 mod frames;
 mod paid_session;
 mod vouchers;
