@@ -11,6 +11,7 @@
 )]
 
 pub mod anvil;
+pub mod key;
 pub mod oracle;
 pub mod paper;
 pub mod process;

@@ -11,5 +11,6 @@ mod admission;
 mod crash;
 mod drops;
 mod frames;
+mod http;
 mod paid_session;
 mod vouchers;
