@@ -11,7 +11,11 @@
 )]
 
 pub mod anvil;
+pub mod key;
 pub mod oracle;
+pub mod paper;
 pub mod process;
+pub mod renter;
+pub mod scene;
 pub mod tools;
 pub mod world;

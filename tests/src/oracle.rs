@@ -33,6 +33,8 @@ pub struct Closed {
     pub refund: u128,
     /// Tokens the voucher stated.
     pub tokens: u64,
+    /// Transcript root the voucher stated.
+    pub root: String,
     /// Transaction.
     pub tx: String,
 }
@@ -58,6 +60,7 @@ fn closed(log: &Value) -> Closed {
         fee: word(3),
         refund: word(4),
         tokens: u64::try_from(word(5)).expect("a count"),
+        root: format!("0x{}", &data[6 * 64..7 * 64]),
         tx: log["transactionHash"].as_str().expect("a hash").to_owned(),
     }
 }

@@ -116,14 +116,25 @@ pub async fn run(mut command: Command) -> (i32, Vec<Value>, String) {
 /// Prices of the scenarios, per million tokens: (token, input, output).
 pub const PRICES: [(&str, &str, &str); 2] = [("native", "0.02", "0.06"), ("USDC", "50", "150")];
 
-/// Registers a host on every chain for the project's model.
+/// Registers a host on every chain for the project's model at the scenarios' prices.
 pub async fn register(world: &World, host: &LocalSigner, endpoint: &str) {
+    register_at(world, host, endpoint, &PRICES).await;
+}
+
+/// Registers a host on every chain at these prices: (token, input, output) per million tokens.
+/// `native` stands for each chain's coin.
+pub async fn register_at(
+    world: &World,
+    host: &LocalSigner,
+    endpoint: &str,
+    prices: &[(&str, &str, &str)],
+) {
     for chain in &world.chains {
         let native = chain.client().config().native.symbol.clone();
         let mut command = command(world, host, "register");
         command.args(["register", "--chain", chain.name, "--endpoint", endpoint]);
-        for (token, input, output) in PRICES {
-            let token = if token == "native" { native.as_str() } else { token };
+        for (token, input, output) in prices {
+            let token = if *token == "native" { native.as_str() } else { token };
             let model = tools::model();
             command.args(["--offer", &format!("{}:{token}:{input}:{output}", model.display())]);
         }

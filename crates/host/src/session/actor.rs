@@ -115,6 +115,10 @@ impl SessionActor {
         {
             return Flow::End(reason);
         }
+        if self.running.is_some() && self.meter.room(Credit::Window) == Room::DepositExhausted {
+            // The next token would end the session, unless it was topped up since it was read.
+            self.refresh_deposit().await;
+        }
         let (deadline, reason) = self.next_deadline();
         let may_serve = self.may_serve();
         tokio::select! {

@@ -184,9 +184,6 @@ pub struct GenerationRequest {
 impl ChatRequest {
     /// Judges the request.
     pub fn into_generation(self) -> Result<GenerationRequest, ApiError> {
-        if self.messages.is_empty() {
-            return Err(invalid("messages", "messages is empty; send at least one"));
-        }
         let logprobs = self.logprobs.unwrap_or(false);
         self.common.judge(Prompt::Messages(self.messages), Shape::Chat, logprobs)
     }
@@ -225,27 +222,22 @@ impl Common {
         if self.n.is_some_and(|n| n != 1) {
             return Err(invalid("n", "n must be 1; send one request per answer"));
         }
-        let max_tokens = self.max_completion_tokens.or(self.max_tokens);
-        if max_tokens == Some(0) {
-            return Err(invalid("max_tokens", "max_tokens must be at least 1"));
-        }
-        // Greedy unless asked otherwise: a greedy answer can be re-executed and compared.
-        let temperature = self.temperature.unwrap_or(0.0);
-        if !(0.0..=2.0).contains(&temperature) {
-            return Err(invalid("temperature", "temperature must be between 0 and 2"));
-        }
-        let top_p = self.top_p.unwrap_or(1.0);
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(invalid("top_p", "top_p must be above 0 and at most 1"));
-        }
         let stop = match self.stop {
             None => Vec::new(),
             Some(Stop::One(text)) => vec![text],
             Some(Stop::Many(texts)) => texts,
         };
-        if stop.len() > MAX_STOPS || stop.iter().any(String::is_empty) {
-            return Err(invalid("stop", "stop takes at most 4 texts, none empty"));
-        }
+        let prompt = PromptMessage {
+            request_id: 0,
+            prompt,
+            max_tokens: self.max_completion_tokens.or(self.max_tokens),
+            // Greedy unless asked otherwise: a greedy answer can be re-executed and compared.
+            temperature: self.temperature.unwrap_or(0.0),
+            top_p: self.top_p.unwrap_or(1.0),
+            seed: self.seed.map_or(0, i64::cast_unsigned),
+            stop,
+        };
+        prompt.check()?;
         Ok(GenerationRequest {
             model: self.model,
             shape,
@@ -253,16 +245,30 @@ impl Common {
             stream_options: self.stream_options.unwrap_or_default(),
             logprobs,
             return_token_ids: self.return_token_ids.unwrap_or(false),
-            prompt: PromptMessage {
-                request_id: 0,
-                prompt,
-                max_tokens,
-                temperature,
-                top_p,
-                seed: self.seed.map_or(0, i64::cast_unsigned),
-                stop,
-            },
+            prompt,
         })
+    }
+}
+
+impl PromptMessage {
+    /// Succeeds if every field is in range, by whichever way the request came in.
+    pub fn check(&self) -> Result<(), ApiError> {
+        if matches!(&self.prompt, Prompt::Messages(messages) if messages.is_empty()) {
+            return Err(invalid("messages", "messages is empty; send at least one"));
+        }
+        if self.max_tokens == Some(0) {
+            return Err(invalid("max_tokens", "max_tokens must be at least 1"));
+        }
+        if !(0.0..=2.0).contains(&self.temperature) {
+            return Err(invalid("temperature", "temperature must be between 0 and 2"));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(invalid("top_p", "top_p must be above 0 and at most 1"));
+        }
+        if self.stop.len() > MAX_STOPS || self.stop.iter().any(String::is_empty) {
+            return Err(invalid("stop", "stop takes at most 4 texts, none empty"));
+        }
+        Ok(())
     }
 }
 

@@ -67,6 +67,7 @@ impl SessionActor {
         if self.ending.is_some() {
             return Err(ApiError::new(ErrorCode::SessionClosed, "the deposit is used up"));
         }
+        prompt.check()?;
         let ids = self.served.prompt_ids(&prompt.prompt)?;
         let room = self.served.room_for_answer(ids.len())?;
         let max_tokens = prompt.max_tokens.unwrap_or(room).min(room);
@@ -107,7 +108,7 @@ impl SessionActor {
     }
 
     /// Reads top-ups. A chain that cannot be read leaves the deposit as it was.
-    async fn refresh_deposit(&mut self) {
+    pub(super) async fn refresh_deposit(&mut self) {
         let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return };
         match chain.session(self.key.session_id, BlockTag::Latest).await {
             Ok(state) => {

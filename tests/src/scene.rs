@@ -1,0 +1,177 @@
+//! A scene: one chain, one registered host, and sessions opened on the chain directly.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::B256;
+use capstan_base::{Address, Amount, ModelId, SessionTerms, U256, UnixSeconds};
+use capstan_chain::{LocalSigner, calls};
+use capstan_model::file_id;
+use serde_json::Value;
+
+use crate::oracle::{self, Closed};
+use crate::paper::Paper;
+use crate::process::{self, Process};
+use crate::tools;
+use crate::world::{BASE_SEPOLIA, Devnet, World};
+
+/// Base units per million tokens of the coin in the scenarios' price list, (input, output).
+pub const COIN_PRICE: (u128, u128) = (20_000_000_000_000_000, 60_000_000_000_000_000);
+
+/// Dollars' price in scenes: per token it is a fraction of a base unit, so that rounding shows.
+pub const USDC_PRICE: (u128, u128) = (350_000, 1_070_000);
+
+/// A deposit of coins that no short answer uses up.
+pub const DEPOSIT: u128 = 1_000_000_000_000_000;
+
+/// Longest wait for a settlement.
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Everything a scenario on one chain needs.
+pub struct Scene {
+    /// Chain and files.
+    pub world: World,
+    /// The host's account.
+    pub account: LocalSigner,
+    /// Where the host listens.
+    pub url: String,
+    /// The running host.
+    pub host: Process,
+    listen: String,
+}
+
+impl Scene {
+    /// One chain and a host under these `[host]` lines.
+    pub async fn start(limits: &str) -> Self {
+        let world = World::with_chains(&[(BASE_SEPOLIA, "base-sepolia")]).await;
+        Self::in_world(world, limits).await
+    }
+
+    /// A host in a world under these `[host]` lines.
+    pub async fn in_world(world: World, limits: &str) -> Self {
+        world.configure(&format!("\n[host]\n{limits}\n"));
+        let account = world.account(1000, 0).await;
+        let listen = format!("127.0.0.1:{}", process::free_port());
+        let dollars = ("USDC", "0.35", "1.07");
+        let coin = ("native", "0.02", "0.06");
+        process::register_at(&world, &account, &format!("http://{listen}"), &[coin, dollars]).await;
+        let (host, url) = process::host(&world, &account, &listen).await;
+        Self { world, account, url, host, listen }
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Devnet {
+        &self.world.chains[0]
+    }
+
+    /// Starts the host again on its address, after an end of whatever kind.
+    pub async fn restart(&mut self) {
+        let (host, _) = process::host(&self.world, &self.account, &self.listen).await;
+        self.host = host;
+    }
+
+    /// A session in coins by a fresh renter, a day long.
+    pub async fn open(&self, deposit: u128) -> Paper {
+        let renter = self.world.account(0, 0).await;
+        let paper = self.paper(&renter, deposit, 86_400);
+        self.fund(&paper).await;
+        paper
+    }
+
+    /// A session in dollars by a fresh renter.
+    pub async fn open_dollars(&self, deposit: u128) -> Paper {
+        let renter = self.world.account(0, 100).await;
+        let usdc = self.chain().usdc;
+        let paper = Paper {
+            token: usdc,
+            price: USDC_PRICE,
+            ..self.paper(&renter, deposit, 86_400)
+        };
+        let spender = self.chain().contracts.job_marketplace;
+        let approve = calls::erc20_approve(usdc, spender, U256::from(deposit));
+        self.chain().send(&renter, &approve).await;
+        self.fund(&paper).await;
+        paper
+    }
+
+    /// Terms in coins that lie on no chain yet.
+    pub fn paper(&self, renter: &LocalSigner, deposit: u128, seconds: u64) -> Paper {
+        Paper {
+            chain_id: self.chain().anvil.chain_id,
+            marketplace: self.chain().contracts.job_marketplace,
+            host: self.account.address(),
+            renter: renter.clone(),
+            token: Address::ZERO,
+            deposit,
+            expiry: now() + seconds,
+            model: file_id(tools::model()).expect("the model file").into(),
+            salt: B256::random(),
+            price: COIN_PRICE,
+        }
+    }
+
+    /// Pays the deposit in.
+    pub async fn fund(&self, paper: &Paper) {
+        let call = calls::create_session_job(paper.marketplace, &terms(paper));
+        self.chain().send(&paper.renter, &call).await;
+    }
+
+    /// Every closing of a session so far.
+    pub async fn closings(&self, paper: &Paper) -> Vec<Closed> {
+        let chain = self.chain();
+        oracle::closings(&chain.anvil.url, &chain.marketplace(), &paper.id().to_string()).await
+    }
+
+    /// The one closing of a session, once it is there; its sums are checked.
+    pub async fn settled(&self, paper: &Paper) -> Closed {
+        let settled = async {
+            loop {
+                let mut all = self.closings(paper).await;
+                assert!(all.len() < 2, "closed twice: {all:?}");
+                if let Some(closed) = all.pop() {
+                    return closed;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let closed = tokio::time::timeout(SETTLE_WITHIN, settled).await.expect("it settles");
+        assert_eq!(closed.host_paid + closed.fee + closed.refund, paper.deposit, "{closed:?}");
+        closed
+    }
+
+    /// The settlement paid this much in all, fee included.
+    pub async fn settles_for(&self, paper: &Paper, amount: u128) -> Closed {
+        let closed = self.settled(paper).await;
+        assert_eq!(closed.host_paid + closed.fee, amount, "{closed:?}");
+        closed
+    }
+
+    /// Why the host says the session ended.
+    pub async fn ended_by(&self, paper: &Paper) -> String {
+        self.info(paper).await["ended_by"].as_str().unwrap_or("not ended").to_owned()
+    }
+
+    /// What the host says of a session.
+    pub async fn info(&self, paper: &Paper) -> Value {
+        let url = format!("{}/v1/session/{}/info", self.url, paper.id());
+        reqwest::get(url).await.expect("an answer").json().await.expect("JSON")
+    }
+}
+
+/// The terms for a set-up transaction.
+pub fn terms(paper: &Paper) -> SessionTerms {
+    SessionTerms {
+        host: paper.host,
+        renter: paper.renter.address(),
+        token: paper.token,
+        deposit: Amount::new(paper.deposit).expect("an amount"),
+        expiry: UnixSeconds::new(paper.expiry).expect("a time"),
+        voucher_key: paper.renter.address(),
+        model: ModelId(paper.model),
+        salt: paper.salt,
+    }
+}
+
+/// Wall-clock time, Unix seconds.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}

@@ -1,0 +1,16 @@
+//! Whole-product scenarios: real chains, real processes, raw protocols.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a scenario that cannot go on stops here"
+)]
+
+mod admission;
+mod crash;
+mod drops;
+mod frames;
+mod http;
+mod paid_session;
+mod vouchers;
