@@ -1,6 +1,6 @@
 //! Vouchers: the renter's signature over what is owed.
 
-use alloy_primitives::{Address, B256, Signature, U256, normalize_v};
+use alloy_primitives::{Address, B256, Signature, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain};
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,12 @@ impl Signature65 {
             .and_then(|(rs, rest)| Some((rs, *rest.first()?)))
             .filter(|_| self.0.len() == 65)
             .ok_or(SignatureError::Malformed)?;
-        let parity = normalize_v(u64::from(v)).ok_or(SignatureError::Malformed)?;
+        // The chain takes 27 and 28 alone: a voucher in another form would never be paid.
+        let parity = match v {
+            27 => false,
+            28 => true,
+            _ => return Err(SignatureError::Malformed),
+        };
         let signature = Signature::from_bytes_and_parity(rs, parity);
         if signature.s() > HALF_ORDER {
             return Err(SignatureError::HighS);

@@ -1,0 +1,9 @@
+//! Tests of the values: properties, and vectors computed by another implementation.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers outside #[test] functions")]
+
+mod amount;
+mod price;
+mod signature;
+mod tally;
+mod transcript;
+mod vectors;
