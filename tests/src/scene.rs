@@ -81,11 +81,8 @@ impl Scene {
     pub async fn open_dollars(&self, deposit: u128) -> Paper {
         let renter = self.world.account(0, 100).await;
         let usdc = self.chain().usdc;
-        let paper = Paper {
-            token: usdc,
-            price: USDC_PRICE,
-            ..self.paper(&renter, deposit, 86_400)
-        };
+        let paper =
+            Paper { token: usdc, price: USDC_PRICE, ..self.paper(&renter, deposit, 86_400) };
         let spender = self.chain().contracts.job_marketplace;
         let approve = calls::erc20_approve(usdc, spender, U256::from(deposit));
         self.chain().send(&renter, &approve).await;

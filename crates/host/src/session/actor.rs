@@ -6,6 +6,7 @@ mod serve;
 mod settle;
 mod voucher;
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use capstan_base::{ChainId, SessionKey, SessionTerms};
 use capstan_chain::ChainClient;
 use capstan_kit::clock::Clock;
 use capstan_store::Store;
-use capstan_wire::session::{EndReason, FromHost, FromRenter};
+use capstan_wire::session::{EndReason, FinishReason, FromHost, FromRenter};
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -182,9 +183,7 @@ impl SessionActor {
             }
             Command::End(reason) => Flow::End(reason),
             Command::Drain(reason) => {
-                self.ending = Some(reason);
-                let latest = Instant::now() + self.context.config.drain;
-                self.expires = self.expires.min(latest);
+                self.end_when_covered(reason, self.context.config.drain);
                 Flow::Continue
             }
         }
@@ -213,7 +212,15 @@ impl SessionActor {
                 }
             },
             FromRenter::Cancel { request_id } => self.cancel(request_id),
-            FromRenter::End => return Flow::End(EndReason::End),
+            FromRenter::End => {
+                if self.running.is_some() {
+                    self.finish(FinishReason::Cancelled);
+                }
+                // The voucher over the last tokens may be on its way.
+                self.end_when_covered(EndReason::End, self.context.config.grace);
+                self.requested = 0;
+                self.request_voucher_if_due(true);
+            }
             FromRenter::Ping => self.send(FromHost::Pong),
             FromRenter::SessionInit(_) => {
                 let error = ApiError::new(
@@ -224,6 +231,13 @@ impl SessionActor {
             }
         }
         Flow::Continue
+    }
+
+    /// Ends the session once nothing runs and everything served is covered, and in any case after
+    /// `within`. Takes no new request from now on.
+    fn end_when_covered(&mut self, reason: EndReason, within: Duration) {
+        self.ending.get_or_insert(reason);
+        self.expires = self.expires.min(Instant::now() + within);
     }
 
     /// Something happened: the idle clock starts anew.

@@ -211,12 +211,13 @@ impl Task {
         }
         // The answer to the ping follows everything that is replayed.
         socket.send(&FromRenter::Ping).await?;
-        let mut replayed = false;
+        let (mut replayed, mut told) = (false, false);
         loop {
             if replayed {
                 self.send_next(socket).await?;
-                if self.ending.is_some() && self.current.is_none() {
+                if self.ending.is_some() && self.current.is_none() && !told {
                     socket.send(&FromRenter::End).await?;
+                    told = true;
                 }
             }
             tokio::select! {

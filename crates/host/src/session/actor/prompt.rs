@@ -65,7 +65,7 @@ impl SessionActor {
             ));
         }
         if self.ending.is_some() {
-            return Err(ApiError::new(ErrorCode::SessionClosed, "the deposit is used up"));
+            return Err(ApiError::new(ErrorCode::SessionClosed, "the session is ending"));
         }
         prompt.check()?;
         let ids = self.served.prompt_ids(&prompt.prompt)?;
