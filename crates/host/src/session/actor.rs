@@ -27,6 +27,10 @@ use crate::meter::{Credit, Meter, Room};
 use crate::served::ServedModel;
 use crate::settlement::Outbox;
 
+/// How long a renter that ends its session has to sign for the last tokens: many round trips, and
+/// short enough that an end feels like one.
+const LAST_VOUCHER_WITHIN: Duration = Duration::from_secs(2);
+
 /// What every session of a host shares.
 #[derive(Clone)]
 pub struct SessionContext {
@@ -217,7 +221,7 @@ impl SessionActor {
                     self.finish(FinishReason::Cancelled);
                 }
                 // The voucher over the last tokens may be on its way.
-                self.end_when_covered(EndReason::End, self.context.config.grace);
+                self.end_when_covered(EndReason::End, LAST_VOUCHER_WITHIN);
                 self.requested = 0;
                 self.request_voucher_if_due(true);
             }
