@@ -15,6 +15,7 @@ pub mod key;
 pub mod oracle;
 pub mod paper;
 pub mod process;
+pub mod python;
 pub mod renter;
 pub mod scene;
 pub mod tools;

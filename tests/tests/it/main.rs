@@ -12,5 +12,6 @@ mod crash;
 mod drops;
 mod frames;
 mod http;
+mod openai_client;
 mod paid_session;
 mod vouchers;

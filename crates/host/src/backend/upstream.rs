@@ -79,6 +79,14 @@ impl Backend for UpstreamBackend {
                 BackendError::Unavailable(why)
             });
         }
+        let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
+        if !kind.starts_with("text/event-stream") {
+            // A page of some proxy in between; nothing was generated, nothing may be billed.
+            return Err(BackendError::Failed(format!(
+                "the upstream answered with {kind} instead of a stream of events"
+            )));
+        }
         Ok(Box::new(UpstreamGeneration {
             model: Arc::clone(&self.model),
             prompt_tokens: request.prompt.len(),

@@ -95,6 +95,7 @@ impl SessionActor {
             sink,
             input_tokens: u64::try_from(ids.len()).unwrap_or(u64::MAX),
             output_tokens: 0,
+            max_tokens,
             text: Utf8Stream::default(),
             stop: StopFilter::new(prompt.stop),
             generation,

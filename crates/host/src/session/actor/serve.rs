@@ -48,8 +48,16 @@ impl SessionActor {
     }
 
     fn serve(&mut self, token: GeneratedToken, permit: Option<OwnedPermit<AnswerEvent>>) {
+        if self.deadline.1 == EndReason::Idle {
+            // A session that is being served is not idle; one whose connection dropped stays so.
+            self.touch();
+        }
         let index = self.meter.tally().tokens();
         let Some(running) = &mut self.running else { return };
+        if running.output_tokens >= running.max_tokens {
+            // A backend that does not stop where it was asked to is not paid for more.
+            return self.finish(FinishReason::Length);
+        }
         let piece = self.served.model.tokenizer().piece(token.id).unwrap_or_default();
         self.meter.push_output(token.id, piece);
         running.output_tokens = running.output_tokens.saturating_add(1);
