@@ -10,6 +10,9 @@ use crate::session::PromptMessage;
 /// Most stop texts, as in OpenAI's reference.
 const MAX_STOPS: usize = 4;
 
+/// Longest stop text, bytes: every token of an answer is compared with it.
+const MAX_STOP_BYTES: usize = 1024;
+
 /// What is to be answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -226,26 +229,22 @@ impl Common {
             return Err(invalid("n", "n must be 1; send one request per answer"));
         }
         let max_tokens = self.max_completion_tokens.or(self.max_tokens);
-        if max_tokens == Some(0) {
-            return Err(invalid("max_tokens", "max_tokens must be at least 1"));
-        }
-        // Greedy unless asked otherwise: a greedy answer can be re-executed and compared.
-        let temperature = self.temperature.unwrap_or(0.0);
-        if !(0.0..=2.0).contains(&temperature) {
-            return Err(invalid("temperature", "temperature must be between 0 and 2"));
-        }
-        let top_p = self.top_p.unwrap_or(1.0);
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(invalid("top_p", "top_p must be above 0 and at most 1"));
-        }
         let stop = match self.stop {
             None => Vec::new(),
             Some(Stop::One(text)) => vec![text],
             Some(Stop::Many(texts)) => texts,
         };
-        if stop.len() > MAX_STOPS || stop.iter().any(String::is_empty) {
-            return Err(invalid("stop", "stop takes at most 4 texts, none empty"));
-        }
+        let prompt = PromptMessage {
+            request_id: 0,
+            prompt,
+            max_tokens,
+            // Greedy unless asked otherwise: a greedy answer can be re-executed and compared.
+            temperature: self.temperature.unwrap_or(0.0),
+            top_p: self.top_p.unwrap_or(1.0),
+            seed: self.seed.map_or(0, i64::cast_unsigned),
+            stop,
+        };
+        prompt.check()?;
         Ok(GenerationRequest {
             model: self.model,
             shape,
@@ -253,16 +252,28 @@ impl Common {
             stream_options: self.stream_options.unwrap_or_default(),
             logprobs,
             return_token_ids: self.return_token_ids.unwrap_or(false),
-            prompt: PromptMessage {
-                request_id: 0,
-                prompt,
-                max_tokens,
-                temperature,
-                top_p,
-                seed: self.seed.map_or(0, i64::cast_unsigned),
-                stop,
-            },
+            prompt,
         })
+    }
+}
+
+impl PromptMessage {
+    /// Refuses what no answer can be given to. Both roads to a host are judged alike.
+    pub fn check(&self) -> Result<(), ApiError> {
+        if self.max_tokens == Some(0) {
+            return Err(invalid("max_tokens", "max_tokens must be at least 1"));
+        }
+        if !(0.0..=2.0).contains(&self.temperature) {
+            return Err(invalid("temperature", "temperature must be between 0 and 2"));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(invalid("top_p", "top_p must be above 0 and at most 1"));
+        }
+        let unfit = |text: &String| text.is_empty() || text.len() > MAX_STOP_BYTES;
+        if self.stop.len() > MAX_STOPS || self.stop.iter().any(unfit) {
+            return Err(invalid("stop", "stop takes at most 4 texts of 1 to 1024 bytes"));
+        }
+        Ok(())
     }
 }
 
