@@ -14,6 +14,9 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
+            /// Every code, for pages and checks that must know them all.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The word on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }

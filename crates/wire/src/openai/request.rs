@@ -10,6 +10,9 @@ use crate::session::PromptMessage;
 /// Most stop texts, as in OpenAI's reference.
 const MAX_STOPS: usize = 4;
 
+/// Longest stop text, bytes: every token of an answer is compared with it.
+const MAX_STOP_BYTES: usize = 1024;
+
 /// What is to be answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -251,7 +254,7 @@ impl Common {
 }
 
 impl PromptMessage {
-    /// Succeeds if every field is in range, by whichever way the request came in.
+    /// Refuses what no answer can be given to. Both roads to a host are judged alike.
     pub fn check(&self) -> Result<(), ApiError> {
         if matches!(&self.prompt, Prompt::Messages(messages) if messages.is_empty()) {
             return Err(invalid("messages", "messages is empty; send at least one"));
@@ -265,8 +268,9 @@ impl PromptMessage {
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return Err(invalid("top_p", "top_p must be above 0 and at most 1"));
         }
-        if self.stop.len() > MAX_STOPS || self.stop.iter().any(String::is_empty) {
-            return Err(invalid("stop", "stop takes at most 4 texts, none empty"));
+        let unfit = |text: &String| text.is_empty() || text.len() > MAX_STOP_BYTES;
+        if self.stop.len() > MAX_STOPS || self.stop.iter().any(unfit) {
+            return Err(invalid("stop", "stop takes at most 4 texts of 1 to 1024 bytes"));
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Holding back text that may turn out to be a stop text.
 
-/// Cuts a growing text at the first stop text, and never lets out the beginning of one.
+/// Cuts a growing text where the first stop text becomes whole, and never lets out the beginning
+/// of one. Which stop comes first is decided by where it ends, so that the answer does not depend
+/// on how the text was cut into pieces.
 #[derive(Clone, Debug, Default)]
 pub struct StopFilter {
     stops: Vec<String>,
@@ -20,8 +22,11 @@ impl StopFilter {
             return String::new();
         }
         self.held.push_str(text);
-        let found = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
-        if let Some(position) = found {
+        let found = self.stops.iter().filter_map(|stop| {
+            let start = self.held.find(stop.as_str())?;
+            Some((start.saturating_add(stop.len()), start))
+        });
+        if let Some((_, position)) = found.min() {
             self.stopped = true;
             self.held.truncate(position);
             return core::mem::take(&mut self.held);
