@@ -16,6 +16,9 @@ use crate::error::RenterError;
 /// Pause between looks at the chain while a transaction is on its way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Seconds within which an opening is first sent, or not at all.
+const OPEN_WITHIN: u64 = 600;
+
 /// Seconds a permit stays valid: as long as an opening may reasonably take.
 const PERMIT_SECONDS: u64 = 3600;
 
@@ -133,7 +136,9 @@ impl Opener {
         let call = self.opening_call(&key, &terms, now).await?;
         let rental =
             NewRental { key, terms: terms.clone(), host_url: host_url.clone(), price: entry.price };
-        let intent = intent(&key, account, "open", call);
+        // An opening that a crash kept from being sent must not be sent by a command days later.
+        let deadline = Some(now.plus(OPEN_WITHIN));
+        let intent = NewIntent { deadline, ..intent(&key, account, "open", call) };
         let inserted = self.store.insert_rental(rental, Some(intent)).await?;
         self.engine.notify();
         if let RentalInsert::Created(Some(intent)) = inserted {
