@@ -8,10 +8,14 @@
 )]
 
 mod admission;
+mod closing;
 mod crash;
 mod drops;
 mod frames;
 mod http;
 mod openai_client;
+mod outage;
 mod paid_session;
+mod startup;
+mod upstream;
 mod vouchers;
