@@ -11,6 +11,7 @@
 )]
 
 pub mod anvil;
+pub mod fake_host;
 pub mod gate;
 pub mod key;
 pub mod oracle;
