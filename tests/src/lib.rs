@@ -11,6 +11,8 @@
 )]
 
 pub mod anvil;
+pub mod fake_host;
+pub mod gate;
 pub mod key;
 pub mod oracle;
 pub mod paper;
@@ -19,4 +21,5 @@ pub mod python;
 pub mod renter;
 pub mod scene;
 pub mod tools;
+pub mod upstream;
 pub mod world;

@@ -145,7 +145,18 @@ pub async fn register_at(
 
 /// Starts a host on an address, such as `127.0.0.1:0`; gives it and its URL.
 pub async fn host(world: &World, account: &LocalSigner, listen: &str) -> (Process, String) {
+    host_with(world, account, listen, &world.config()).await
+}
+
+/// The same under another configuration file.
+pub async fn host_with(
+    world: &World,
+    account: &LocalSigner,
+    listen: &str,
+    config: &Path,
+) -> (Process, String) {
     let mut command = command(world, account, "host");
+    command.env("CAPSTAN_CONFIG", config);
     command.arg("host").arg("--listen").arg(listen).arg("--model").arg(tools::model());
     let mut process = Process::start(command);
     let url = process.event("listening").await["url"].as_str().expect("a URL").to_owned();

@@ -18,7 +18,7 @@ use crate::tools;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long nothing must come before it counts as silence: many times what a token takes.
-const SILENCE: Duration = Duration::from_millis(1500);
+const SILENCE: Duration = Duration::from_millis(1000);
 
 /// The project's model, for its vocabulary alone.
 pub static MODEL: LazyLock<Arc<Model>> =
@@ -279,6 +279,22 @@ impl Renter {
     pub async fn to_silence(&mut self) {
         while let Some(frame) = self.wire.next_or_silence().await {
             self.count_frame(&frame);
+        }
+    }
+
+    /// Counts everything the host sent so far, while no answer is running; pays what is open.
+    pub async fn catch_up(&mut self) {
+        self.wire.send(json!({ "type": "ping" })).await;
+        loop {
+            let frame = self.wire.next().await.expect("a pong");
+            if frame["type"] == "pong" {
+                break;
+            }
+            self.count_frame(&frame);
+        }
+        if self.count.tokens() > self.signed.1 {
+            self.pay().await;
+            self.wire.expect("voucher_accepted").await;
         }
     }
 

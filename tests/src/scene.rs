@@ -58,6 +58,13 @@ impl Scene {
         Self { world, account, url, host, listen }
     }
 
+    /// Starts the host again under another configuration file.
+    pub async fn restart_with(&mut self, config: &std::path::Path) {
+        let (host, _) =
+            process::host_with(&self.world, &self.account, &self.listen, config).await;
+        self.host = host;
+    }
+
     /// The chain.
     pub fn chain(&self) -> &Devnet {
         &self.world.chains[0]

@@ -85,6 +85,14 @@ impl World {
             .expect("the configuration is written");
     }
 
+    /// Puts another endpoint in place of the first chain's own, in a file of its own.
+    pub fn configure_through(&self, url: &str, more: &str) -> PathBuf {
+        let path = self.dir.path().join("through.toml");
+        let text = self.config_text(more).replace(&self.chains[0].anvil.url, url);
+        std::fs::write(&path, text).expect("the configuration is written");
+        path
+    }
+
     /// A folder for one process's data.
     pub fn data(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -8,10 +8,16 @@
 )]
 
 mod admission;
+mod closing;
 mod crash;
 mod drops;
 mod frames;
 mod http;
 mod openai_client;
+mod outage;
+mod overcount;
 mod paid_session;
+mod slow_reader;
+mod startup;
+mod upstream;
 mod vouchers;

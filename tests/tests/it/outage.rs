@@ -1,0 +1,92 @@
+//! Chains that do not answer and accounts that cannot pay: nothing is lost, all of it is late.
+
+use std::time::Duration;
+
+use alloy_primitives::U256;
+use capstan_tests::gate::Gate;
+use capstan_tests::oracle;
+use capstan_tests::renter::{Renter, Wire};
+use capstan_tests::scene::{DEPOSIT, Scene};
+use serde_json::{Value, json};
+
+async fn health(scene: &Scene) -> Value {
+    let health = reqwest::get(format!("{}/health", scene.url)).await.expect("an answer");
+    health.json().await.expect("JSON")
+}
+
+#[tokio::test]
+async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_back() {
+    let mut scene = Scene::start("").await;
+    scene.host.kill().await;
+    let gate = Gate::before(&scene.chain().anvil.url).await;
+    let through = scene.world.configure_through(&gate.url, "\n[host]\nreconcile_seconds = 1\n");
+    let (paper, late) = (scene.open(DEPOSIT).await, scene.open(DEPOSIT).await);
+
+    // Down at start: the host starts, says so, and admits nobody.
+    gate.shut();
+    scene.restart_with(&through).await;
+    let state = health(&scene).await;
+    assert_eq!((&state["status"], &state["chains"][0]["reachable"]), (&json!("degraded"), &json!(false)));
+    assert!(state["issues"][0].as_str().unwrap().contains("base-sepolia"), "{state}");
+    let mut wire = Wire::connect(&scene.url).await;
+    wire.init(&paper, 0).await;
+    assert_eq!(wire.error_code().await, "chain_unavailable");
+
+    // Back: the same connection is admitted. Down again: what was admitted is served on.
+    gate.open();
+    loop {
+        wire.init(&paper, 0).await;
+        let frame = wire.next().await.unwrap();
+        if frame["type"] == "session_ready" {
+            break;
+        }
+        assert_eq!(frame["error"]["code"], "chain_unavailable", "{frame}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    gate.shut();
+    let mut renter = Renter::attach(&scene.url, &paper).await;
+    renter.ask("Tell me a story about a fox.", 50).await;
+    renter.to_end().await;
+    assert_eq!(renter.end().await, "end");
+    let mut wire = Wire::connect(&scene.url).await;
+    wire.init(&late, 0).await;
+    assert_eq!(wire.error_code().await, "chain_unavailable", "nobody new meanwhile");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(scene.closings(&paper).await.is_empty());
+    assert_eq!(scene.info(&paper).await["status"], "settling");
+
+    // A restart during the outage loses nothing either.
+    scene.host.kill().await;
+    scene.restart_with(&through).await;
+    gate.open();
+    scene.settles_for(&paper, renter.owed()).await;
+    assert_eq!(scene.ended_by(&paper).await, "end");
+}
+
+#[tokio::test]
+async fn an_unfunded_host_settles_once_it_is_funded() {
+    let scene = Scene::start("").await;
+    let paper = scene.open(DEPOSIT).await;
+    let nothing = json!([scene.account.address(), "0x0"]);
+    scene.chain().anvil.rpc("anvil_setBalance", nothing).await;
+    let mut renter = Renter::attach(&scene.url, &paper).await;
+    renter.ask("Tell me a story about a fox.", 50).await;
+    renter.to_end().await;
+    assert_eq!(renter.end().await, "end");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(scene.closings(&paper).await.is_empty(), "nothing to pay gas with");
+    assert_eq!(scene.info(&paper).await["status"], "settling");
+    // Others are served meanwhile.
+    let other = scene.open(DEPOSIT).await;
+    let mut second = Renter::attach(&scene.url, &other).await;
+    second.ask("What is a voucher?", 20).await;
+    second.to_end().await;
+    second.end().await;
+    scene.chain().fund(&scene.account, 1).await;
+    scene.settles_for(&paper, renter.owed()).await;
+    scene.settles_for(&other, second.owed()).await;
+    let chain = scene.chain();
+    let host = scene.account.address().to_string();
+    let left = oracle::held(&chain.anvil.url, &host, &U256::ZERO.to_string()).await;
+    assert!(left < 10_u128.pow(18), "the host paid the gas");
+}
