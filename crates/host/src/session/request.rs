@@ -32,6 +32,8 @@ pub(super) struct Running {
     pub input_tokens: u64,
     /// Tokens generated for it.
     pub output_tokens: u64,
+    /// Most tokens it asked for.
+    pub max_tokens: u64,
     /// Bytes to text.
     pub text: Utf8Stream,
     /// Stop texts.
