@@ -60,8 +60,7 @@ impl Scene {
 
     /// Starts the host again under another configuration file.
     pub async fn restart_with(&mut self, config: &std::path::Path) {
-        let (host, _) =
-            process::host_with(&self.world, &self.account, &self.listen, config).await;
+        let (host, _) = process::host_with(&self.world, &self.account, &self.listen, config).await;
         self.host = host;
     }
 

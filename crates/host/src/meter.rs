@@ -43,7 +43,11 @@ pub struct Meter {
     newest: Option<SignedVoucher>,
     /// Tokens whose cost the newest voucher covers.
     covered: u64,
-    /// One per token since the newest voucher; never more than the window and one prompt.
+    /// Tokens that the renter is known to hold: those its newest exact voucher states. A voucher
+    /// may cover more, since a token can cost nothing that was not rounded up already.
+    acknowledged: u64,
+    /// One per prompt and per generated token that no voucher covers: what one may state. At most
+    /// the window and one prompt.
     checkpoints: VecDeque<Checkpoint>,
 }
 
@@ -62,6 +66,7 @@ impl Meter {
             window,
             newest: None,
             covered: 0,
+            acknowledged: 0,
             checkpoints: VecDeque::new(),
         }
     }
@@ -73,6 +78,7 @@ impl Meter {
             return Err(TallyError::Inconsistent);
         }
         self.covered = tally.tokens();
+        self.acknowledged = tally.tokens();
         self.tally = tally;
         self.newest = Some(newest);
         self.checkpoints.clear();
@@ -114,12 +120,18 @@ impl Meter {
         self.covered
     }
 
+    /// Tokens that the renter is known to hold.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// What the host may claim: never more than was signed, never more than was served.
     pub fn claim(&self) -> Amount {
         self.tally.owed().unwrap_or(Amount::ZERO).min(self.signed())
     }
 
-    /// Counts a prompt; refused if the deposit cannot pay for it and one token of answer.
+    /// Counts a prompt; refused if the deposit cannot pay for it and one token of answer, or if
+    /// an earlier prompt is still to be signed for: prompts alone must not add up without limit.
     pub fn push_prompt<'a>(
         &mut self,
         tokens: impl ExactSizeIterator<Item = (u32, &'a [u8])>,
@@ -130,13 +142,18 @@ impl Meter {
         if after > self.deposit {
             return Err(Room::DepositExhausted);
         }
-        if credit == Credit::Ceiling && after > self.signed() {
+        let open = match credit {
+            Credit::Ceiling => after > self.signed(),
+            Credit::Window => self.uncovered() > self.window,
+        };
+        if open {
             return Err(Room::NeedVoucher);
         }
         for (id, text) in tokens {
             self.tally.push_input(id, text);
-            self.after_push();
         }
+        // A prompt is counted whole by both sides: no voucher states half of one.
+        self.after_push();
         Ok(())
     }
 
@@ -233,6 +250,9 @@ impl Meter {
             }
             self.covered = point.voucher.tokens;
             self.checkpoints.pop_front();
+        }
+        if !signed.voucher.is_ceiling() {
+            self.acknowledged = signed.voucher.tokens;
         }
         self.newest = Some(signed);
     }

@@ -77,7 +77,7 @@ impl Host {
         if resumed > 0 {
             tracing::info!(resumed, "sessions taken up from the store");
         }
-        let reconciler = Arc::new(Reconciler { store, engine, chains });
+        let reconciler = Arc::new(Reconciler { store, engine, chains, clock: Arc::clone(&clock) });
         let front = FrontState::new(sessions.clone(), metrics, clock);
         Ok(Self { sessions, reconciler, front })
     }

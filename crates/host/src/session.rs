@@ -20,6 +20,7 @@ use capstan_wire::ApiError;
 use capstan_wire::openai::{AnswerEvent, GenerationRequest};
 use capstan_wire::session::{EndReason, FromHost, FromRenter, NewestVoucher, SessionReady};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Names one connection for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,16 @@ pub struct Connection {
     pub id: ConnectionId,
     /// Its outgoing frames; bounded, and a connection whose queue is full counts as dropped.
     pub frames: mpsc::Sender<FromHost>,
+    /// Cancelled once the session has let go of it; its socket sends what is queued and closes, so
+    /// that the peer learns of it and may come back.
+    pub closed: CancellationToken,
+}
+
+impl Connection {
+    /// A connection that takes frames.
+    pub fn new(id: ConnectionId, frames: mpsc::Sender<FromHost>) -> Self {
+        Self { id, frames, closed: CancellationToken::new() }
+    }
 }
 
 /// What a session is told.

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
+use capstan_base::{
+    Amount, ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, Tally, UnixSeconds,
+};
 use capstan_chain::BlockTag;
-use capstan_store::{NewSession, Session, SessionState, Store, StoreError};
+use capstan_store::{NewSession, Session, SessionInsert, SessionState, Store, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
@@ -65,8 +67,11 @@ impl Sessions {
         let mut resumed = 0;
         for state in [SessionState::Open, SessionState::Detached] {
             for record in self.store().sessions_in(state).await? {
-                if self.start_stored(record).is_some() {
+                let key = record.key;
+                if self.start_stored(record.clone()).is_some() {
                     resumed += 1;
+                } else if let Err(error) = self.settle_stored(record).await {
+                    tracing::error!(session = %key.session_id, %error, "session not settled");
                 }
             }
         }
@@ -85,12 +90,17 @@ impl Sessions {
         if self.count() >= self.config().max_sessions {
             return Err(ApiError::new(ErrorCode::Overloaded, "the host holds no more sessions"));
         }
+        // A session that ends stays in the table until its settlement is stored, so what is not in
+        // the table now and unfinished in the store has no task: whoever admitted it gave up halfway.
+        let ending = self.running().contains_key(&key);
         if let Some(record) = self.store().session(key).await.map_err(storage)? {
-            // Stored and not running: it is over, or it ended between the two looks.
-            return Err(ApiError::new(
-                ErrorCode::SessionClosed,
-                format!("session {} is {} here", key.session_id, record.state.as_str()),
-            ));
+            let unfinished = matches!(record.state, SessionState::Open | SessionState::Detached);
+            let closed = format!("session {} is {} here", key.session_id, record.state.as_str());
+            return Some(record)
+                .filter(|_| unfinished && !ending)
+                .and_then(|record| self.start_stored(record))
+                .map(|handle| (key, handle))
+                .ok_or_else(|| ApiError::new(ErrorCode::SessionClosed, closed));
         }
         let admitted = self.admission().admit(claim, self.now()).await?;
         let head = self
@@ -100,7 +110,8 @@ impl Sessions {
             .await
             .map_err(|error| ApiError::new(ErrorCode::ChainUnavailable, error.to_string()))?
             .number;
-        self.store()
+        let inserted = self
+            .store()
             .insert_session(NewSession {
                 key,
                 terms: claim.terms.clone(),
@@ -110,6 +121,12 @@ impl Sessions {
             })
             .await
             .map_err(storage)?;
+        if let SessionInsert::Existing(record) = inserted
+            && !matches!(record.state, SessionState::Open | SessionState::Detached)
+        {
+            // Another peer was admitted at the same time, and its session is over already.
+            return Err(ApiError::new(ErrorCode::SessionClosed, "the session has just ended"));
+        }
         let Admitted { served, price, deposit, .. } = admitted;
         let meter = Meter::new(key.session_id, price, deposit, self.config().window);
         tracing::info!(
@@ -132,8 +149,8 @@ impl Sessions {
         let key = record.key;
         let served = self.admission().models.iter().find(|s| s.id() == record.terms.model);
         let Some(served) = served.cloned() else {
-            tracing::error!(session = %key.session_id, model = %record.terms.model,
-                "stored session's model is not served any more; its session waits");
+            tracing::warn!(session = %key.session_id, model = %record.terms.model,
+                "stored session's model is not served any more");
             return None;
         };
         // Top-ups are read again when they are needed.
@@ -161,6 +178,24 @@ impl Sessions {
         Some(self.start(key, actor))
     }
 
+    /// Settles a stored session that cannot be served on: its model is gone, or its tally is torn.
+    async fn settle_stored(&self, record: Session) -> Result<(), StoreError> {
+        let owed = Tally::resume(record.price, record.tally).and_then(|tally| Ok(tally.owed()?));
+        let claim = match (&record.voucher, owed) {
+            (None, _) => Amount::ZERO,
+            (Some(newest), Ok(owed)) => owed.min(newest.voucher.amount),
+            // An exact voucher states what was served; a ceiling states only what may be claimed.
+            (Some(newest), Err(_)) if !newest.voucher.is_ceiling() => newest.voucher.amount,
+            (Some(_), Err(_)) => Amount::ZERO,
+        };
+        let (key, terms) = (record.key, &record.terms);
+        let reason = EndReason::HostRestart;
+        self.shared.context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason).await?;
+        tracing::info!(chain_id = key.chain_id.0, session = %key.session_id, %claim,
+            "session that cannot be served on is settled");
+        Ok(())
+    }
+
     fn start(&self, key: SessionKey, actor: SessionActor) -> SessionHandle {
         let (handle, mailbox) = SessionHandle::channel();
         let mut running = self.running();
@@ -171,10 +206,24 @@ impl Sessions {
         running.insert(key, handle.clone());
         let sessions = self.clone();
         self.shared.tasks.spawn(async move {
-            actor.run(mailbox).await;
+            let run = tokio::spawn(actor.run(mailbox)).await;
             sessions.running().remove(&key);
+            if let Err(error) = run {
+                tracing::error!(session = %key.session_id, %error, "session's task failed");
+                sessions.take_up_again(key).await;
+            }
         });
         handle
+    }
+
+    /// Starts a session from the store whose task failed, so that it settles like any other.
+    async fn take_up_again(&self, key: SessionKey) {
+        let record = self.store().session(key).await.ok().flatten();
+        let unfinished =
+            |record: &Session| matches!(record.state, SessionState::Open | SessionState::Detached);
+        if let Some(record) = record.filter(unfinished) {
+            self.start_stored(record);
+        }
     }
 
     /// A running session.
@@ -199,11 +248,18 @@ impl Sessions {
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
         let handles: Vec<_> = self.running().values().cloned().collect();
-        for handle in handles {
-            handle.send(Command::Drain(EndReason::HostShutdown)).await;
-        }
+        // At once: one session that does not take its commands must not keep the others waiting.
+        let told =
+            handles.iter().map(|handle| handle.send(Command::Drain(EndReason::HostShutdown)));
+        let told = futures_util::future::join_all(told);
+        let _ = tokio::time::timeout(self.config().drain, told).await;
         self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        // Running answers have the drain period; another is for a store that is slow. Whatever is
+        // not settled by then is settled after a restart.
+        let latest = self.config().drain.saturating_mul(2);
+        if tokio::time::timeout(latest, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.shared.tasks.len(), "sessions are not settled yet");
+        }
     }
 
     /// True once [`Sessions::drain`] was called.

@@ -11,10 +11,18 @@ use std::sync::Arc;
 use capstan_base::{Address, Amount, B256, ChainId, SessionKey, SessionTerms, SignedVoucher};
 use capstan_chain::{BlockTag, ChainClient, SessionStatus, calls};
 use capstan_engine::Engine;
+use capstan_kit::Clock;
 use capstan_store::{
     Closing, Intent, IntentState, NewIntent, Session, SessionState, Store, StoreError,
 };
 use capstan_wire::session::EndReason;
+use futures_util::StreamExt;
+
+/// Sessions of one chain looked at together: 10,000 at 50 ms each then take half a minute.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// Seconds before a settlement that was refused is tried again.
+const RETRY_AFTER: u64 = 30;
 
 /// Puts settlements where the engine finds them.
 pub struct Outbox {
@@ -120,6 +128,32 @@ pub struct Reconciler {
     pub engine: Engine,
     /// Chains.
     pub chains: BTreeMap<ChainId, Arc<ChainClient>>,
+    /// Wall-clock time, as the store writes it.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Sessions of `keys` that their chain says are closing or closed. A chain that does not answer is
+/// left for the next pass after a few tries, since each try may take a timeout.
+async fn closing_on(chain: &ChainClient, keys: Vec<SessionKey>) -> Vec<SessionKey> {
+    let mut looks = futures_util::stream::iter(keys)
+        .map(|key| async move { (key, chain.session(key.session_id, BlockTag::Latest).await) })
+        .buffer_unordered(LOOKS_AT_ONCE);
+    let (mut found, mut unreadable) = (Vec::new(), 0);
+    while let Some((key, look)) = looks.next().await {
+        match look.map(|state| state.status) {
+            Ok(SessionStatus::Closing | SessionStatus::Closed) => found.push(key),
+            Ok(SessionStatus::Active | SessionStatus::None) => {}
+            // Unreadable is no evidence: the next pass looks again.
+            Err(error) => {
+                tracing::debug!(%error, "chain unreadable");
+                unreadable += 1;
+                if unreadable == LOOKS_AT_ONCE {
+                    break;
+                }
+            }
+        }
+    }
+    found
 }
 
 impl Reconciler {
@@ -144,24 +178,23 @@ impl Reconciler {
 
     /// Open sessions that the chain says are closing or closed.
     pub async fn closing_elsewhere(&self) -> Result<Vec<SessionKey>, StoreError> {
-        let mut found = Vec::new();
+        let mut by_chain: BTreeMap<ChainId, Vec<SessionKey>> = BTreeMap::new();
         for state in [SessionState::Open, SessionState::Detached] {
             for session in self.store.sessions_in(state).await? {
-                let key = session.key;
-                let Some(chain) = self.chains.get(&key.chain_id) else { continue };
-                match chain
-                    .session(key.session_id, BlockTag::Latest)
-                    .await
-                    .map(|state| state.status)
-                {
-                    Ok(SessionStatus::Closing | SessionStatus::Closed) => found.push(key),
-                    Ok(SessionStatus::Active | SessionStatus::None) => {}
-                    // Unreadable is no evidence: the next pass looks again.
-                    Err(error) => tracing::debug!(%error, "chain unreadable"),
-                }
+                by_chain.entry(session.key.chain_id).or_default().push(session.key);
             }
         }
-        Ok(found)
+        // Each chain for itself: the challenge window of one does not wait for another's outage.
+        let looks = by_chain
+            .into_iter()
+            .filter_map(|(id, keys)| self.chains.get(&id).map(|chain| closing_on(chain, keys)));
+        Ok(futures_util::future::join_all(looks).await.into_iter().flatten().collect())
+    }
+
+    /// True once a refused intent has rested: a contract that refuses for good must not fill the
+    /// store with intents.
+    fn has_rested(&self, dead: &Intent) -> bool {
+        self.clock.now().since(dead.updated_at) >= RETRY_AFTER
     }
 
     /// The session is still open on chain and its intent can have no effect any more: another
@@ -193,7 +226,9 @@ impl Reconciler {
                 if chain.session(key.session_id, BlockTag::Latest).await?.status
                     != SessionStatus::Closed
                 {
-                    self.try_again(session, &intent).await?;
+                    if self.has_rested(&intent) {
+                        self.try_again(session, &intent).await?;
+                    }
                     return Ok(false);
                 }
                 chain.closing_of(key.session_id, session.admitted_block).await?

@@ -26,7 +26,10 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
     gate.shut();
     scene.restart_with(&through).await;
     let state = health(&scene).await;
-    assert_eq!((&state["status"], &state["chains"][0]["reachable"]), (&json!("degraded"), &json!(false)));
+    assert_eq!(
+        (&state["status"], &state["chains"][0]["reachable"]),
+        (&json!("degraded"), &json!(false))
+    );
     assert!(state["issues"][0].as_str().unwrap().contains("base-sepolia"), "{state}");
     let mut wire = Wire::connect(&scene.url).await;
     wire.init(&paper, 0).await;

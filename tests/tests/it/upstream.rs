@@ -40,8 +40,7 @@ impl Front {
 
     async fn open(&self, scene: &Scene) -> Paper {
         let renter = scene.world.account(0, 0).await;
-        let paper =
-            Paper { host: self.account.address(), ..scene.paper(&renter, DEPOSIT, 86_400) };
+        let paper = Paper { host: self.account.address(), ..scene.paper(&renter, DEPOSIT, 86_400) };
         scene.fund(&paper).await;
         paper
     }

@@ -63,7 +63,7 @@ async fn serve(state: FrontState, socket: WebSocket) {
         window: state.sessions.config().window,
         max_frame_bytes: MAX_FRAME_BYTES,
     });
-    let connection = Connection { id, frames };
+    let connection = Connection::new(id, frames);
     let attached = if connection.frames.send(hello).await.is_err() {
         None
     } else {
@@ -150,7 +150,14 @@ async fn carry(
     session: &SessionHandle,
     stream: &mut SplitStream<WebSocket>,
 ) {
-    while let Some(frame) = receive(stream).await {
+    loop {
+        let frame = tokio::select! {
+            // The session has let go: of a connection that does not read, for another one, at its
+            // end. What is queued is still written before the socket closes.
+            () = connection.closed.cancelled() => return,
+            frame = receive(stream) => frame,
+        };
+        let Some(frame) = frame else { return };
         match frame {
             Ok(frame) => {
                 if !session.send(Command::Frame(connection.id, frame)).await {

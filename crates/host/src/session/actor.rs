@@ -64,6 +64,8 @@ pub struct SessionActor {
     deadline: (Instant, EndReason),
     /// When it ends whatever happens.
     expires: Instant,
+    /// When top-ups were last read from the chain.
+    refreshed: Option<Instant>,
 }
 
 /// Whether the session goes on.
@@ -85,19 +87,21 @@ impl SessionActor {
         absent: EndReason,
     ) -> Self {
         let deadline = (Instant::now() + context.config.grace, absent);
+        let replay = Replay::new(meter.tally().tokens());
         Self {
             context,
             key,
             terms,
             served,
             meter,
-            replay: Replay::default(),
+            replay,
             connection: None,
             running: None,
             requested: 0,
             ending: None,
             deadline,
             expires,
+            refreshed: None,
         }
     }
 
@@ -128,12 +132,13 @@ impl SessionActor {
         let may_serve = self.may_serve();
         tokio::select! {
             biased;
+            // First, or a renter that never stops sending would keep its session past its expiry.
+            () = tokio::time::sleep_until(deadline) => Flow::End(reason),
             command = mailbox.recv() => match command {
                 Some(command) => self.on_command(command).await,
                 // Every handle is gone: only a process that shuts down drops them all.
                 None => Flow::End(EndReason::HostShutdown),
             },
-            () = tokio::time::sleep_until(deadline) => Flow::End(reason),
             advance = advance(&mut self.running), if may_serve => {
                 self.on_advance(advance).await;
                 Flow::Continue
@@ -162,9 +167,12 @@ impl SessionActor {
     async fn on_command(&mut self, command: Command) -> Flow {
         match command {
             Command::Attach { connection, newest, have, reply } => {
+                let id = connection.id;
                 let answer = self.attach(connection, newest, have).await;
-                // A connection that no longer waits detaches by itself.
-                let _ = reply.send(answer);
+                if reply.send(answer).is_err() {
+                    // It gave up waiting, and nobody would ever say that it is gone.
+                    self.detach(id).await;
+                }
                 Flow::Continue
             }
             Command::Detach(connection) => {
@@ -212,7 +220,13 @@ impl SessionActor {
                     self.send(FromHost::VoucherAccepted { amount, tokens });
                 }
                 Err(error) => {
+                    let lost = error.code == ErrorCode::Internal;
                     self.send(FromHost::Error { error, request_id: None, fatal: false });
+                    if lost {
+                        // It was good and is not stored: the renter brings it again when it comes
+                        // back, and nothing is served before it is.
+                        self.drop_connection();
+                    }
                 }
             },
             FromRenter::Cancel { request_id } => self.cancel(request_id),
@@ -256,7 +270,14 @@ impl SessionActor {
             && connection.frames.try_send(frame).is_err()
         {
             tracing::info!(session = %self.key.session_id.short(), "connection does not read; dropped");
-            self.connection = None;
+            self.drop_connection();
+        }
+    }
+
+    /// Lets go of the attached connection, as if it had gone by itself.
+    fn drop_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.closed.cancel();
             self.deadline = (Instant::now() + self.context.config.grace, EndReason::Disconnect);
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Running {
     pub input_tokens: u64,
     /// Tokens generated for it.
     pub output_tokens: u64,
-    /// Most tokens to generate.
+    /// Most tokens it asked for.
     pub max_tokens: u64,
     /// Bytes to text.
     pub text: Utf8Stream,

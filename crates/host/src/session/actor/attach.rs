@@ -2,9 +2,8 @@
 
 use capstan_base::tally::TallyState;
 use capstan_base::{SignedVoucher, Tally};
-use capstan_wire::session::{EndReason, FromHost, NewestVoucher, SessionReady};
+use capstan_wire::session::{FromHost, NewestVoucher, SessionReady};
 use capstan_wire::{ApiError, ErrorCode};
-use tokio::time::Instant;
 
 use super::SessionActor;
 use crate::session::request::Sink;
@@ -25,11 +24,9 @@ impl SessionActor {
         }
         // The renter may hold tokens past its newest voucher; they are good if this side still
         // counts them too. After a restart it does not, and the renter drops its tail.
-        let tokens = if have <= self.meter.tally().tokens() && have >= self.meter.covered() {
-            have
-        } else {
-            self.meter.covered()
-        };
+        let lowest = self.meter.acknowledged().max(self.replay.floor());
+        let counted = lowest..=self.meter.tally().tokens();
+        let tokens = if counted.contains(&have) { have } else { lowest };
         self.context
             .store
             .attach_session(self.key)
@@ -37,6 +34,7 @@ impl SessionActor {
             .map_err(|error| self.storage_failed("attach", &error))?;
         let taken = ApiError::new(ErrorCode::SessionTaken, "another connection took this session");
         self.send(FromHost::Error { error: taken, request_id: None, fatal: true });
+        self.drop_connection();
         let replayed: Vec<_> = self.replay.since(tokens).cloned().collect();
         self.connection = Some(connection);
         self.touch();
@@ -65,8 +63,7 @@ impl SessionActor {
         if self.connection.as_ref().map(|attached| attached.id) != Some(connection) {
             return;
         }
-        self.connection = None;
-        self.deadline = (Instant::now() + self.context.config.grace, EndReason::Disconnect);
+        self.drop_connection();
         let now = self.context.clock.now();
         if let Err(error) = self.context.store.detach_session(self.key, now).await {
             // Losing this costs only the reason: a session found open at start is detached anyway.
@@ -77,6 +74,7 @@ impl SessionActor {
     /// Takes over a voucher that the renter signed and this side never stored: lost on the way, or
     /// lost by a restart before its commit.
     async fn adopt(&mut self, newest: NewestVoucher) -> Result<(), ApiError> {
+        self.refresh_deposit_for(newest.voucher.voucher.amount).await;
         if let Ok(state) = self.meter.judge(&newest.voucher.voucher) {
             return self.store_voucher(newest.voucher, state).await;
         }
@@ -92,7 +90,7 @@ impl SessionActor {
         }
         self.store_voucher(voucher.clone(), tally.clone()).await?;
         self.meter.resume(voucher, tally).map_err(|error| mismatch(&error.to_string()))?;
-        self.replay.clear();
+        self.replay.restart(self.meter.tally().tokens());
         self.running = None;
         Ok(())
     }

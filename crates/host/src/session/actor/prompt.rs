@@ -1,17 +1,24 @@
 //! Requests begin: over the session's connection under the window, or over HTTP under a ceiling.
 
-use capstan_base::SignedVoucher;
+use core::time::Duration;
+
+use capstan_base::{Amount, SignedVoucher};
 use capstan_chain::BlockTag;
 use capstan_model::Utf8Stream;
 use capstan_wire::openai::{AnswerEvent, GenerationRequest, StopFilter};
-use capstan_wire::session::{FinishReason, FromHost, PromptMessage};
+use capstan_wire::session::{EndReason, FinishReason, FromHost, PromptMessage};
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::SessionActor;
 use crate::backend::{BackendError, GenerateRequest};
 use crate::meter::{Credit, Room};
 use crate::session::request::{Running, Sink, Started};
+
+/// Shortest time between two reads of a session's top-ups: a renter that asks for more than its
+/// deposit again and again must not cost the host its RPC quota.
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
 impl SessionActor {
     /// A prompt over the session's connection.
@@ -49,6 +56,8 @@ impl SessionActor {
             self.take_voucher(ceiling).await?;
         }
         let prompt_ids = self.begin(request.prompt, Credit::Ceiling, Sink::Http(events)).await?;
+        // A connection cannot have this prompt replayed.
+        self.replay.restart(self.meter.tally().tokens());
         Ok(Started { prompt_ids })
     }
 
@@ -64,8 +73,14 @@ impl SessionActor {
                 "a request of this session is running; wait for its end or cancel it",
             ));
         }
-        if self.ending.is_some() {
-            return Err(ApiError::new(ErrorCode::SessionClosed, "the session is ending"));
+        match self.ending {
+            None => {}
+            Some(EndReason::HostShutdown) => {
+                return Err(ApiError::new(ErrorCode::Draining, "the host is shutting down"));
+            }
+            Some(_) => {
+                return Err(ApiError::new(ErrorCode::SessionClosed, "the session is ending"));
+            }
         }
         prompt.check()?;
         let ids = self.served.prompt_ids(&prompt.prompt)?;
@@ -84,9 +99,7 @@ impl SessionActor {
             .await
             .map_err(|error| self.backend_failed(&error))?;
         let mut counted = self.count_prompt(&ids, credit);
-        if counted == Err(Room::DepositExhausted) {
-            // Perhaps it was topped up since it was read.
-            self.refresh_deposit().await;
+        if counted == Err(Room::DepositExhausted) && self.refresh_deposit().await {
             counted = self.count_prompt(&ids, credit);
         }
         counted.map_err(|room| self.payment_needed(room, ids.len()))?;
@@ -108,9 +121,23 @@ impl SessionActor {
         self.meter.push_prompt(ids.iter().map(|id| (*id, served.piece(*id))), credit)
     }
 
-    /// Reads top-ups. A chain that cannot be read leaves the deposit as it was.
-    pub(super) async fn refresh_deposit(&mut self) {
-        let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return };
+    /// Reads top-ups if `amount` is above the deposit as it was last read.
+    pub(super) async fn refresh_deposit_for(&mut self, amount: Amount) {
+        if amount > self.meter.deposit() {
+            self.refresh_deposit().await;
+        }
+    }
+
+    /// Reads top-ups, which may have come since the deposit was read; true if there were any. A
+    /// chain that cannot be read leaves the deposit as it was.
+    pub(super) async fn refresh_deposit(&mut self) -> bool {
+        let now = Instant::now();
+        if self.refreshed.is_some_and(|last| now.duration_since(last) < REFRESH_EVERY) {
+            return false;
+        }
+        let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return false };
+        self.refreshed = Some(now);
+        let before = self.meter.deposit();
         match chain.session(self.key.session_id, BlockTag::Latest).await {
             Ok(state) => {
                 if let Some(deposit) = self.terms.deposit.checked_add(state.top_up) {
@@ -119,6 +146,7 @@ impl SessionActor {
             }
             Err(error) => tracing::debug!(%error, "chain unreadable; deposit left as it was"),
         }
+        self.meter.deposit() > before
     }
 
     /// The renter stops a request.

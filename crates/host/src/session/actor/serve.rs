@@ -29,21 +29,38 @@ impl SessionActor {
                 // The client hung up: what it was sent is owed, nothing more is made.
                 self.running = None;
             }
-            Advance::Step(Ok(Step::Token(token)), permit) => match self.meter.room(credit) {
-                Room::Serve => self.serve(token, permit),
-                Room::NeedVoucher => self.finish(FinishReason::Length),
-                Room::DepositExhausted => {
-                    self.ending = Some(EndReason::Exhausted);
-                    self.finish(FinishReason::DepositExhausted);
-                }
-            },
+            // A backend that goes on past what was asked for is not billed for it.
+            Advance::Step(Ok(Step::Token(_)), _) if running.output_tokens >= running.max_tokens => {
+                self.finish(FinishReason::Length);
+            }
+            Advance::Step(Ok(Step::Token(token)), permit) => {
+                self.on_token(token, permit, credit);
+            }
             Advance::Step(Ok(Step::Finished(reason)), _) => self.finish(reason),
             Advance::Step(Err(error), _) => self.fail(&error),
         }
         let at_window =
             self.meter.tally().tokens().is_multiple_of(self.context.config.window.max(1));
-        if credit == Credit::Ceiling && (self.running.is_none() || at_window) {
+        let ahead = self.meter.newest().is_some_and(|newest| newest.voucher.is_ceiling());
+        if ahead && (self.running.is_none() || at_window) {
             self.record_tally().await;
+        }
+    }
+
+    fn on_token(
+        &mut self,
+        token: GeneratedToken,
+        permit: Option<OwnedPermit<AnswerEvent>>,
+        credit: Credit,
+    ) {
+        match self.meter.room(credit) {
+            Room::Serve => self.serve(token, permit),
+            // The ceiling is reached.
+            Room::NeedVoucher => self.finish(FinishReason::Length),
+            Room::DepositExhausted => {
+                self.ending = Some(EndReason::Exhausted);
+                self.finish(FinishReason::DepositExhausted);
+            }
         }
     }
 
@@ -54,14 +71,12 @@ impl SessionActor {
         }
         let index = self.meter.tally().tokens();
         let Some(running) = &mut self.running else { return };
-        if running.output_tokens >= running.max_tokens {
-            // A backend that does not stop where it was asked to is not paid for more.
-            return self.finish(FinishReason::Length);
-        }
-        let piece = self.served.model.tokenizer().piece(token.id).unwrap_or_default();
+        let tokenizer = self.served.model.tokenizer();
+        let piece = tokenizer.piece(token.id).unwrap_or_default();
+        let shown = tokenizer.visible_piece(token.id).unwrap_or_default();
         self.meter.push_output(token.id, piece);
         running.output_tokens = running.output_tokens.saturating_add(1);
-        let text = running.stop.push(&running.text.push(piece));
+        let text = running.stop.push(&running.text.push(shown));
         let stopped = running.stop.stopped();
         let request_id = running.request_id;
         if let Some(permit) = permit {
@@ -71,6 +86,10 @@ impl SessionActor {
                 piece: String::from_utf8_lossy(piece).into_owned(),
                 logprob: token.logprob,
             });
+            // These tokens went to an HTTP client, and no connection can have them again.
+            self.replay.restart(index.saturating_add(1));
+            // An answer that flows is not idle, however long it takes.
+            self.touch();
         } else {
             let chunk = FromHost::Chunk(Chunk {
                 request_id,
@@ -107,9 +126,10 @@ impl SessionActor {
                     input_tokens: running.input_tokens,
                     output_tokens: running.output_tokens,
                 };
+                // First what is owed: a renter that goes by the end of its answer leaves nothing open.
+                self.request_voucher_if_due(true);
                 self.replay.push(self.meter.tally().tokens(), finished.clone());
                 self.send(finished);
-                self.request_voucher_if_due(true);
             }
         }
         self.touch();
@@ -126,8 +146,8 @@ impl SessionActor {
             }
             Sink::Connection => {
                 let request_id = Some(running.request_id);
-                self.send(FromHost::Error { error, request_id, fatal: false });
                 self.request_voucher_if_due(true);
+                self.send(FromHost::Error { error, request_id, fatal: false });
             }
         }
         self.touch();

@@ -17,6 +17,7 @@ impl SessionActor {
             self.finish(FinishReason::Cancelled);
         }
         self.send(FromHost::Ended { reason });
+        self.drop_connection();
         let claim = self.meter.claim();
         let newest = self.meter.newest().cloned();
         loop {

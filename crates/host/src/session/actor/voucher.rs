@@ -11,6 +11,7 @@ use super::SessionActor;
 impl SessionActor {
     /// Verifies, judges and stores a voucher.
     pub(super) async fn take_voucher(&mut self, signed: SignedVoucher) -> Result<(), ApiError> {
+        self.refresh_deposit_for(signed.voucher.amount).await;
         // Judged first: a replayed voucher costs a comparison, not a signature check.
         let state = self.meter.judge(&signed.voucher)?;
         signed.verify(&self.key, self.terms.voucher_key).map_err(|error| {
@@ -34,7 +35,7 @@ impl SessionActor {
         match outcome {
             VoucherOutcome::Stored => {
                 self.meter.accept(signed);
-                self.replay.prune(self.meter.covered());
+                self.replay.prune(self.meter.acknowledged());
                 Ok(())
             }
             VoucherOutcome::NotHigher => Err(ApiError::new(

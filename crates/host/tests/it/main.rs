@@ -1,0 +1,11 @@
+//! The host's rooms from outside, without a chain: meter, session, backends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a fixture that fails fails its test"
+)]
+
+mod fixture;
+mod meter;
