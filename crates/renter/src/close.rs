@@ -19,7 +19,9 @@ pub enum CloseStep {
     Closing(SessionState),
     /// Still active: the host was not asked, or has not settled yet.
     Active(SessionState),
-    /// The chain knows no such session: its opening never happened.
+    /// The chain knows no such session yet, and its opening may still be mined.
+    Opening,
+    /// The chain knows no such session, and its opening can have no effect any more.
     NeverOpened,
 }
 
@@ -38,6 +40,7 @@ impl Closer {
     pub async fn look(&self, rental: &Rental) -> Result<CloseStep, RenterError> {
         let state = self.chain.session(rental.key.session_id, BlockTag::Latest).await?;
         match state.status {
+            SessionStatus::None if self.may_open(rental).await? => Ok(CloseStep::Opening),
             SessionStatus::None => Ok(CloseStep::NeverOpened),
             SessionStatus::Active => Ok(CloseStep::Active(state)),
             SessionStatus::Closing => Ok(CloseStep::Closing(state)),
@@ -106,6 +109,13 @@ impl Closer {
         };
         self.store.finish_rental(rental.key, closing).await?;
         Ok(CloseStep::Closed(closing))
+    }
+
+    /// That the chain shows no session is no evidence while its opening is on its way, or was mined
+    /// and this endpoint lags.
+    async fn may_open(&self, rental: &Rental) -> Result<bool, RenterError> {
+        let Some(id) = rental.open_intent else { return Ok(false) };
+        Ok(self.store.intent(id).await?.is_some_and(|intent| !intent.is_dead()))
     }
 
     /// The block it was opened in: its closing lies no earlier, and a search from the chain's first

@@ -16,8 +16,9 @@ use crate::error::RenterError;
 /// Pause between looks at the chain while a transaction is on its way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Seconds a permit stays valid: as long as an opening may reasonably take.
-const PERMIT_SECONDS: u64 = 3600;
+/// Seconds an opening may take until it is sent, and its permit stays valid. A deposit that was
+/// asked for by a process that is long gone must not leave with the next one.
+const OPEN_WITHIN: u64 = 3600;
 
 /// What a renter wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,11 +134,15 @@ impl Opener {
         let call = self.opening_call(&key, &terms, now).await?;
         let rental =
             NewRental { key, terms: terms.clone(), host_url: host_url.clone(), price: entry.price };
-        let intent = intent(&key, account, "open", call);
+        let intent = opening(&key, account, call, now);
         let inserted = self.store.insert_rental(rental, Some(intent)).await?;
         self.engine.notify();
         if let RentalInsert::Created(Some(intent)) = inserted {
-            self.wait_active(&key, intent).await?;
+            let active = self.wait_active(&key, intent).await;
+            if let Err(RenterError::Refused { why, .. }) = &active {
+                self.store.abandon_rental(key, why.clone()).await?;
+            }
+            active?;
         }
         Ok(Opened { key, terms, host_url, price: entry.price })
     }
@@ -181,7 +186,7 @@ impl Opener {
             self.chain.permit_nonce(terms.token, terms.renter).await,
             self.chain.domain_separator(terms.token).await,
         ) {
-            let deadline = U256::from(now.plus(PERMIT_SECONDS).get());
+            let deadline = U256::from(now.plus(OPEN_WITHIN).get());
             let digest = calls::permit_digest(
                 domain,
                 terms.renter,
@@ -244,6 +249,11 @@ impl Opener {
     }
 }
 
+/// The intent that pays the deposit in: the one that must not be sent late.
+fn opening(key: &SessionKey, sender: Address, call: Call, now: UnixSeconds) -> NewIntent {
+    NewIntent { deadline: Some(now.plus(OPEN_WITHIN)), ..intent(key, sender, "open", call) }
+}
+
 /// An intent of a session, unique by what it does.
 pub(crate) fn intent(key: &SessionKey, sender: Address, what: &str, call: Call) -> NewIntent {
     NewIntent {
@@ -258,5 +268,24 @@ pub(crate) fn intent(key: &SessionKey, sender: Address, what: &str, call: Call) 
         not_before: None,
         deadline: None,
         label: format!("{what} {}", key.session_id.short()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use capstan_base::{ChainId, SessionId};
+
+    use super::*;
+
+    #[test]
+    fn an_opening_is_never_sent_late() {
+        let key = SessionKey {
+            chain_id: ChainId(1),
+            marketplace: Address::ZERO,
+            session_id: SessionId(B256::ZERO),
+        };
+        let call = Call { to: Address::ZERO, value: U256::ZERO, data: Default::default() };
+        let now = UnixSeconds::new(1_000).unwrap();
+        assert_eq!(opening(&key, Address::ZERO, call, now).deadline, UnixSeconds::new(4_600).ok());
     }
 }
