@@ -359,10 +359,13 @@ impl Task {
     }
 
     fn on_accepted(&mut self, request_id: u64, index: u64, claimed: u64) -> Result<(), Leave> {
-        let Some(current) =
-            self.current.as_mut().filter(|current| current.prompt.request_id == request_id)
+        let Some(current) = self
+            .current
+            .as_mut()
+            .filter(|current| current.prompt.request_id == request_id && current.reply.is_some())
         else {
-            // A prompt of a former process: it cannot be recounted, so it is not signed for.
+            // A prompt of a former process, which cannot be recounted, or one that was counted
+            // already: it is not signed for.
             return Err(Refusal::PromptMiscount { claimed, counted: 0 }.into());
         };
         self.context.book.count_prompt(index, &current.ids, claimed)?;

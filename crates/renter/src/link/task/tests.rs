@@ -163,3 +163,30 @@ async fn an_answer_longer_than_was_asked_for_is_not_paid() {
     assert!(over.to_string().contains("1 tokens more than request"), "{over}");
     assert_eq!(link.status().signed, Amount::ZERO);
 }
+
+#[tokio::test]
+async fn a_prompt_is_paid_once() {
+    let (link, mut host, key) = attached().await;
+    let prompt = PromptMessage {
+        request_id: 0,
+        prompt: Prompt::Ids(vec![1, 2, 3]),
+        max_tokens: Some(4),
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: 0,
+        stop: Vec::new(),
+    };
+    let asking = tokio::spawn({
+        let link = link.clone();
+        async move { link.ask(prompt).await.map(|answer| answer.events) }
+    });
+    let FromRenter::Prompt(prompt) = hear(&mut host).await else { panic!("no prompt") };
+    let request_id = prompt.request_id;
+    say(&mut host, FromHost::PromptAccepted { request_id, index: 0, input_tokens: 3 }).await;
+    say(&mut host, FromHost::PromptAccepted { request_id, index: 3, input_tokens: 3 }).await;
+    let _events = asking.await.unwrap().unwrap();
+    bill(&mut host, key, request_id, &[1, 2, 3, 1, 2, 3], 0).await;
+    let over = tokio::time::timeout(Duration::from_secs(20), link.over()).await.unwrap();
+    assert!(over.to_string().contains("the host counted 3 prompt tokens"), "{over}");
+    assert_eq!(link.status().signed, Amount::ZERO);
+}
