@@ -36,6 +36,10 @@ const MAX_ORPHANS: u64 = 4096;
 /// it counts, and those that tell no ids are retokenised.
 const ROUNDING: u64 = 8;
 
+/// Longest wait for a connection, and for a host to greet and to take the session in: it reads the
+/// chain meanwhile.
+const ATTACH_WITHIN: Duration = Duration::from_secs(30);
+
 /// Ends the task for good.
 enum Over {
     Ended(EndReason),
@@ -125,23 +129,20 @@ impl Task {
         let fresh = || Backoff::new(FIRST_RETRY, SLOWEST_RETRY);
         let mut delays = fresh();
         loop {
-            let why = match Socket::connect(&self.context.host_url).await {
-                Ok(mut socket) => match self.attach(&mut socket).await {
-                    Ok(running) => {
-                        delays = fresh();
-                        self.publish(|status| status.attached = true);
-                        let left = self.serve(&mut socket, orders, running).await;
-                        self.publish(|status| status.attached = false);
-                        lost_at = Instant::now();
-                        match left {
-                            Leave::Over(over) => return over,
-                            Leave::Broken(broken) => broken.to_string(),
-                        }
+            let why = match self.connect_and_attach().await {
+                Ok((mut socket, running)) => {
+                    delays = fresh();
+                    self.publish(|status| status.attached = true);
+                    let left = self.serve(&mut socket, orders, running).await;
+                    self.publish(|status| status.attached = false);
+                    lost_at = Instant::now();
+                    match left {
+                        Leave::Over(over) => return over,
+                        Leave::Broken(broken) => broken.to_string(),
                     }
-                    Err(Leave::Over(over)) => return over,
-                    Err(Leave::Broken(broken)) => broken.to_string(),
-                },
-                Err(error) => error.to_string(),
+                }
+                Err(Leave::Over(over)) => return over,
+                Err(Leave::Broken(broken)) => broken.to_string(),
             };
             if orders.is_closed() && orders.is_empty() {
                 return Over::NoHandle;
@@ -153,6 +154,20 @@ impl Task {
             self.publish(|status| status.reconnects = status.reconnects.saturating_add(1));
             tokio::time::sleep(delays.next_delay()).await;
         }
+    }
+
+    /// A connection that is attached, within a time that no host can stretch.
+    async fn connect_and_attach(&mut self) -> Result<(Socket, Option<u64>), Leave> {
+        let attach = async {
+            let mut socket = Socket::connect(&self.context.host_url)
+                .await
+                .map_err(|error| Broken::new(error.to_string()))?;
+            let running = self.attach(&mut socket).await?;
+            Ok((socket, running))
+        };
+        tokio::time::timeout(ATTACH_WITHIN, attach)
+            .await
+            .unwrap_or_else(|_| Err(Broken::new("the host does not answer".to_owned()).into()))
     }
 
     /// Hello, proof, `session_init`, ready. Returns the request that still runs at the host.

@@ -32,12 +32,10 @@ fn model() -> Arc<Model> {
     Arc::new(Model::load(file).unwrap())
 }
 
-/// A link to a host that is played by the test, once it is attached, and the host's side of it.
-async fn attached() -> (Link, WebSocketStream<TcpStream>, SessionKey) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// Everything a link to this listener needs.
+async fn context(listener: &TcpListener) -> (SessionKey, LinkContext) {
     let host_url = format!("http://{}", listener.local_addr().unwrap());
     let signer = Arc::new(LocalSigner::random());
-    let model = model();
     let terms = SessionTerms {
         host: Address::repeat_byte(1),
         renter: signer.address(),
@@ -57,16 +55,16 @@ async fn attached() -> (Link, WebSocketStream<TcpStream>, SessionKey) {
     let rental =
         NewRental { key, terms: terms.clone(), host_url: host_url.clone(), price: price() };
     store.insert_rental(rental, None).await.unwrap();
-    let link = Link::start(LinkContext {
-        key,
-        terms,
-        host_url,
-        signer,
-        store,
-        book: Book::new(key.session_id, model, price(), Amount::MAX),
-        newest: None,
-        reconnect_for: RECONNECT_FOR,
-    });
+    let book = Book::new(key.session_id, model(), price(), Amount::MAX);
+    let reconnect_for = RECONNECT_FOR;
+    (key, LinkContext { key, terms, host_url, signer, store, book, newest: None, reconnect_for })
+}
+
+/// A link to a host that is played by the test, once it is attached, and the host's side of it.
+async fn attached() -> (Link, WebSocketStream<TcpStream>, SessionKey) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (key, context) = context(&listener).await;
+    let link = Link::start(context);
     let (stream, _) = listener.accept().await.unwrap();
     let mut host = tokio_tungstenite::accept_async(stream).await.unwrap();
     let hello = Hello {
@@ -189,4 +187,24 @@ async fn a_prompt_is_paid_once() {
     let over = tokio::time::timeout(Duration::from_secs(20), link.over()).await.unwrap();
     assert!(over.to_string().contains("the host counted 3 prompt tokens"), "{over}");
     assert_eq!(link.status().signed, Amount::ZERO);
+}
+
+#[tokio::test]
+async fn a_host_that_falls_silent_does_not_hold_the_end_up() {
+    let (link, _host, _) = attached().await;
+    tokio::time::pause();
+    // Paused time runs on by itself: an hour is over at once.
+    tokio::time::timeout(Duration::from_secs(3600), link.end()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_never_greets_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_, context) = context(&listener).await;
+    let link = Link::start(context);
+    let (stream, _) = listener.accept().await.unwrap();
+    let _silent = tokio_tungstenite::accept_async(stream).await.unwrap();
+    tokio::time::pause();
+    let over = tokio::time::timeout(Duration::from_secs(3600), link.attached()).await.unwrap();
+    over.unwrap_err();
 }
