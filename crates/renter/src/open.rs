@@ -97,7 +97,7 @@ impl Opener {
             return Err(refuse("its stake is below the minimum".into()));
         }
         let endpoint = self.chain.node_info(host).await?.map(|info| info.endpoint);
-        Ok(HostEntry { price, endpoint })
+        Ok(HostEntry { price, endpoint: endpoint.filter(|endpoint| is_base_url(endpoint)) })
     }
 
     /// Opens a session and waits until the chain shows it active.
@@ -111,7 +111,7 @@ impl Opener {
             RenterError::HostNotServing {
                 host: request.host,
                 chain_id: self.chain.chain_id(),
-                why: "it registered no endpoint; name one with --host-url".into(),
+                why: "it registered no usable endpoint; name one with --host-url".into(),
             }
         })?;
         let account = self.signer.address();
@@ -249,6 +249,13 @@ impl Opener {
     }
 }
 
+/// A host writes what it likes into the registry, and this is printed to terminals and shells.
+fn is_base_url(endpoint: &str) -> bool {
+    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain))
+}
+
 /// The intent that pays the deposit in: the one that must not be sent late.
 fn opening(key: &SessionKey, sender: Address, call: Call, now: UnixSeconds) -> NewIntent {
     NewIntent { deadline: Some(now.plus(OPEN_WITHIN)), ..intent(key, sender, "open", call) }
@@ -276,6 +283,25 @@ mod tests {
     use capstan_base::{ChainId, SessionId};
 
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_url() {
+        for plain in ["http://127.0.0.1:8080", "https://host.example/capstan/v1", "http://[::1]:1"]
+        {
+            assert!(is_base_url(plain), "{plain}");
+        }
+        for other in [
+            "",
+            "https://",
+            "ftp://host.example",
+            "https://host.example\nrm -rf ~",
+            "https://host.example/$(id)",
+            "https://host.example/;id",
+            "https://host.example/\u{1b}[2J",
+        ] {
+            assert!(!is_base_url(other), "{other}");
+        }
+    }
 
     #[test]
     fn an_opening_is_never_sent_late() {
