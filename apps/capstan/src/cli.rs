@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use capstan_base::Address;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
@@ -77,4 +78,33 @@ pub enum Command {
     Close(commands::close::CloseArgs),
     /// Show or withdraw what the ledger holds for this account
     Earnings(commands::earnings::EarningsArgs),
+}
+
+/// An account as an argument. Written in both cases it carries a checksum (EIP-55), and money goes
+/// nowhere if that is wrong.
+pub fn account(text: &str) -> Result<Address, String> {
+    let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+    let digits = text.trim_start_matches("0x");
+    let mixed = digits.bytes().any(|byte| byte.is_ascii_uppercase())
+        && digits.bytes().any(|byte| byte.is_ascii_lowercase());
+    if mixed && digits != address.to_checksum(None).trim_start_matches("0x") {
+        return Err("its checksum is wrong: look for a mistyped or mixed-up character".into());
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_account_is_refused() {
+        let right = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+        let address = account(right).unwrap();
+        assert_eq!(account(&right.to_lowercase()), Ok(address));
+        assert_eq!(account(&right.to_uppercase().replace("0X", "0x")), Ok(address));
+        account(&right.replace("aad", "aab")).unwrap_err();
+        account(&right.replace("d6e", "D6e")).unwrap_err();
+        account("0x12").unwrap_err();
+    }
 }

@@ -148,3 +148,37 @@ impl SignedVoucher {
         self.signature.verify(self.voucher.digest(key.chain_id, key.marketplace), voucher_key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some key signed some digest this way: any r on the curve and any low s recover to one.
+    fn with_v(v: u8) -> Signature65 {
+        let r = U256::from_limbs([
+            0x59f2_815b_16f8_1798,
+            0x029b_fcdb_2dce_28d9,
+            0x55a0_6295_ce87_0b07,
+            0x79be_667e_f9dc_bbac,
+        ]);
+        let mut bytes = r.to_be_bytes_vec();
+        bytes.extend(U256::from(1).to_be_bytes_vec());
+        bytes.push(v);
+        Signature65(bytes.into())
+    }
+
+    #[test]
+    fn only_what_the_contract_takes_is_a_signature() {
+        let digest = B256::repeat_byte(7);
+        for (v, others) in [(27, [0, 35, 37, 255]), (28, [1, 36, 38, 2])] {
+            let parsed = with_v(v).parse().unwrap();
+            let signer = parsed.recover_address_from_prehash(&digest).unwrap();
+            assert_eq!(with_v(v).verify(digest, signer), Ok(()));
+            for other in others {
+                // `ecrecover` knows 27 and 28 alone: the chain would not pay for these.
+                let verified = with_v(other).verify(digest, signer);
+                assert_eq!(verified, Err(SignatureError::Malformed), "v = {other}");
+            }
+        }
+    }
+}

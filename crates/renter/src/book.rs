@@ -53,6 +53,14 @@ pub enum Refusal {
         /// Tokens counted so far.
         expected: u64,
     },
+    /// Tokens that nobody asked for.
+    #[error("the host sent {tokens} tokens more than request {request_id} asked for")]
+    NotAsked {
+        /// Request they came under.
+        request_id: u64,
+        /// Tokens beyond it.
+        tokens: u64,
+    },
     /// The host counted another prompt.
     #[error("the host counted {claimed} prompt tokens, this side {counted}")]
     PromptMiscount {

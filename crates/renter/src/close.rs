@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use capstan_base::{Amount, SessionKey};
-use capstan_chain::{BlockTag, ChainClient, SessionState, SessionStatus, calls};
+use capstan_base::{Amount, SessionKey, Tally};
+use capstan_chain::{BlockTag, Call, ChainClient, SessionState, SessionStatus, calls};
 use capstan_engine::Engine;
-use capstan_store::{Closing, Rental, RentalState, Store};
+use capstan_store::{Closing, NewIntent, Rental, RentalState, Store};
 
 use crate::error::RenterError;
 use crate::open::intent;
@@ -19,7 +19,9 @@ pub enum CloseStep {
     Closing(SessionState),
     /// Still active: the host was not asked, or has not settled yet.
     Active(SessionState),
-    /// The chain knows no such session: its opening never happened.
+    /// The chain knows no such session yet, and its opening may still be mined.
+    Opening,
+    /// The chain knows no such session, and its opening can have no effect any more.
     NeverOpened,
 }
 
@@ -38,6 +40,7 @@ impl Closer {
     pub async fn look(&self, rental: &Rental) -> Result<CloseStep, RenterError> {
         let state = self.chain.session(rental.key.session_id, BlockTag::Latest).await?;
         match state.status {
+            SessionStatus::None if self.may_open(rental).await? => Ok(CloseStep::Opening),
             SessionStatus::None => Ok(CloseStep::NeverOpened),
             SessionStatus::Active => Ok(CloseStep::Active(state)),
             SessionStatus::Closing => Ok(CloseStep::Closing(state)),
@@ -48,9 +51,9 @@ impl Closer {
     /// Starts a unilateral close, acknowledging the newest voucher's amount; the host has the
     /// challenge window to show a higher one.
     pub async fn request(&self, rental: &Rental) -> Result<(), RenterError> {
-        let owed = rental.voucher.as_ref().map_or(Amount::ZERO, |newest| newest.voucher.amount);
+        let owed = acknowledged(rental);
         let call = calls::request_session_close(rental.key.marketplace, &rental.terms, owed);
-        let intent = intent(&rental.key, rental.terms.renter, "request-close", call);
+        let intent = self.fresh(rental, "request-close", call).await?;
         self.store.close_rental(rental.key, "renter", Some(intent)).await?;
         self.engine.notify();
         Ok(())
@@ -59,8 +62,26 @@ impl Closer {
     /// Finalises a close whose challenge window is over.
     pub async fn finalize(&self, rental: &Rental) -> Result<(), RenterError> {
         let call = calls::finalize_session(rental.key.marketplace, &rental.terms);
-        self.engine.submit(intent(&rental.key, rental.terms.renter, "finalize", call)).await?;
+        self.engine.submit(self.fresh(rental, "finalize", call).await?).await?;
         Ok(())
+    }
+
+    /// An intent under a key that none has which can have no effect any more: a refusal, as by an
+    /// endpoint that lags, must not be the last word on an exit.
+    async fn fresh(
+        &self,
+        rental: &Rental,
+        what: &str,
+        call: Call,
+    ) -> Result<NewIntent, RenterError> {
+        let mut fresh = intent(&rental.key, rental.terms.renter, what, call);
+        let key = fresh.idempotency_key.clone();
+        while let Some(known) = self.store.intent_by_key(&fresh.idempotency_key).await?
+            && known.is_dead()
+        {
+            fresh.idempotency_key = format!("{key}/after-{}", known.id);
+        }
+        Ok(fresh)
     }
 
     /// Notes that the host was told to settle.
@@ -73,12 +94,7 @@ impl Closer {
         if let Some(closing) = rental.closing {
             return Ok(CloseStep::Closed(closing));
         }
-        let from = match rental.open_tx {
-            Some(tx) if !tx.is_zero() => {
-                self.chain.receipt(tx).await?.map_or(0, |receipt| receipt.block_number)
-            }
-            _ => 0,
-        };
+        let from = self.opened_in(rental).await?;
         let found = self.chain.closing_of(rental.key.session_id, from).await?;
         let closing = found.ok_or_else(|| {
             RenterError::Over(
@@ -94,9 +110,120 @@ impl Closer {
         self.store.finish_rental(rental.key, closing).await?;
         Ok(CloseStep::Closed(closing))
     }
+
+    /// That the chain shows no session is no evidence while its opening is on its way, or was mined
+    /// and this endpoint lags.
+    async fn may_open(&self, rental: &Rental) -> Result<bool, RenterError> {
+        let Some(id) = rental.open_intent else { return Ok(false) };
+        Ok(self.store.intent(id).await?.is_some_and(|intent| !intent.is_dead()))
+    }
+
+    /// The block it was opened in: its closing lies no earlier, and a search from the chain's first
+    /// block would take days on a chain of millions.
+    async fn opened_in(&self, rental: &Rental) -> Result<u64, RenterError> {
+        let intent = match rental.open_intent {
+            Some(id) => self.store.intent(id).await?,
+            None => None,
+        };
+        if let Some(inclusion) = intent.and_then(|intent| intent.inclusion) {
+            return Ok(inclusion.block_number);
+        }
+        let receipt = match rental.open_tx {
+            Some(tx) => self.chain.receipt(tx).await?,
+            None => None,
+        };
+        receipt.map(|receipt| receipt.block_number).ok_or_else(|| {
+            RenterError::Over("closed on chain; the block it was opened in is not known yet".into())
+        })
+    }
+}
+
+/// What a renter states as owed when it closes alone. A ceiling was signed ahead of the work and
+/// says nothing of it: acknowledged, it would be paid in full, since the host may claim no less
+/// than that. What was counted is owed; a host that served more under the ceiling shows it.
+fn acknowledged(rental: &Rental) -> Amount {
+    match &rental.voucher {
+        None => Amount::ZERO,
+        Some(newest) if newest.voucher.is_ceiling() => {
+            Tally::resume(rental.price, rental.tally.clone())
+                .ok()
+                .and_then(|tally| tally.owed().ok())
+                .unwrap_or(Amount::ZERO)
+                .min(newest.voucher.amount)
+        }
+        Some(newest) => newest.voucher.amount,
+    }
 }
 
 /// True if nothing more can happen to a rental.
 pub fn is_done(rental: &Rental) -> bool {
     rental.state == RentalState::Closed
+}
+
+#[cfg(test)]
+mod tests {
+    use capstan_base::{
+        Address, B256, ChainId, ModelId, Price, SessionTerms, Signature65, SignedVoucher,
+        TallyState, UnixSeconds, Voucher,
+    };
+
+    use super::*;
+
+    fn amount(units: u128) -> Amount {
+        Amount::new(units).unwrap()
+    }
+
+    /// A rental of which five tokens were counted, at one base unit each.
+    fn rental(voucher: impl FnOnce(&Tally, SessionKey) -> Option<Voucher>) -> Rental {
+        let terms = SessionTerms {
+            host: Address::repeat_byte(1),
+            renter: Address::repeat_byte(2),
+            token: Address::ZERO,
+            deposit: amount(1000),
+            expiry: UnixSeconds::MAX,
+            voucher_key: Address::repeat_byte(2),
+            model: ModelId(B256::ZERO),
+            salt: B256::ZERO,
+        };
+        let key = SessionKey {
+            chain_id: ChainId(1),
+            marketplace: Address::repeat_byte(3),
+            session_id: terms.id(),
+        };
+        let price = Price { input: amount(1_000_000), output: amount(1_000_000) };
+        let mut tally = Tally::new(price);
+        for token in 0..5 {
+            tally.push_output(token, b"x");
+        }
+        let voucher = voucher(&tally, key);
+        let signature = Signature65(vec![0; 65].into());
+        Rental {
+            key,
+            terms,
+            host_url: "http://host".into(),
+            price,
+            state: RentalState::Open,
+            tally: if voucher.is_some() { tally.state() } else { TallyState::default() },
+            voucher: voucher.map(|voucher| SignedVoucher { voucher, signature }),
+            end_reason: None,
+            created_at: UnixSeconds::MAX,
+            updated_at: UnixSeconds::MAX,
+            open_intent: None,
+            open_tx: None,
+            close_intent: None,
+            closing: None,
+        }
+    }
+
+    #[test]
+    fn what_was_counted_is_acknowledged_and_never_a_ceiling() {
+        assert_eq!(acknowledged(&rental(|_, _| None)), Amount::ZERO);
+        let exact = rental(|tally, key| tally.voucher(key.session_id).ok());
+        assert_eq!(acknowledged(&exact), amount(5));
+        let ceiling = rental(|_, key| Some(Voucher::ceiling(key.session_id, amount(1000))));
+        assert_eq!(acknowledged(&ceiling), amount(5));
+        let mut unused = ceiling;
+        unused.tally = TallyState::default();
+        assert_eq!(acknowledged(&unused), Amount::ZERO);
+    }
 }

@@ -84,6 +84,9 @@ pub struct Link {
     status: watch::Receiver<LinkStatus>,
 }
 
+/// Longest wait for a host to answer to a session's end.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
 /// Requests that may wait in line.
 const QUEUE: usize = 16;
 
@@ -103,11 +106,17 @@ impl Link {
         answer.await.map_err(|_| self.why_over())?
     }
 
-    /// Ends the session: the host settles. Returns when the host was told or is gone.
+    /// Ends the session: the host settles. Returns when the host was told, is gone, or says nothing:
+    /// the renter's way out needs no answer.
     pub async fn end(&self) {
         let (reply, told) = oneshot::channel();
-        if self.order(Order::End { reply }).await.is_ok() {
-            let _ = told.await;
+        let ended = async {
+            if self.order(Order::End { reply }).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        if tokio::time::timeout(END_WITHIN, ended).await.is_err() {
+            tracing::warn!("the host does not answer to the session's end");
         }
     }
 

@@ -16,11 +16,9 @@ use crate::error::RenterError;
 /// Pause between looks at the chain while a transaction is on its way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Seconds within which an opening is first sent, or not at all.
-const OPEN_WITHIN: u64 = 600;
-
-/// Seconds a permit stays valid: as long as an opening may reasonably take.
-const PERMIT_SECONDS: u64 = 3600;
+/// Seconds an opening may take until it is sent, and its permit stays valid. A deposit that was
+/// asked for by a process that is long gone must not leave with the next one.
+const OPEN_WITHIN: u64 = 3600;
 
 /// What a renter wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +97,7 @@ impl Opener {
             return Err(refuse("its stake is below the minimum".into()));
         }
         let endpoint = self.chain.node_info(host).await?.map(|info| info.endpoint);
-        Ok(HostEntry { price, endpoint })
+        Ok(HostEntry { price, endpoint: endpoint.filter(|endpoint| is_base_url(endpoint)) })
     }
 
     /// Opens a session and waits until the chain shows it active.
@@ -113,7 +111,7 @@ impl Opener {
             RenterError::HostNotServing {
                 host: request.host,
                 chain_id: self.chain.chain_id(),
-                why: "it registered no endpoint; name one with --host-url".into(),
+                why: "it registered no usable endpoint; name one with --host-url".into(),
             }
         })?;
         let account = self.signer.address();
@@ -136,13 +134,15 @@ impl Opener {
         let call = self.opening_call(&key, &terms, now).await?;
         let rental =
             NewRental { key, terms: terms.clone(), host_url: host_url.clone(), price: entry.price };
-        // An opening that a crash kept from being sent must not be sent by a command days later.
-        let deadline = Some(now.plus(OPEN_WITHIN));
-        let intent = NewIntent { deadline, ..intent(&key, account, "open", call) };
+        let intent = opening(&key, account, call, now);
         let inserted = self.store.insert_rental(rental, Some(intent)).await?;
         self.engine.notify();
         if let RentalInsert::Created(Some(intent)) = inserted {
-            self.wait_active(&key, intent).await?;
+            let active = self.wait_active(&key, intent).await;
+            if let Err(RenterError::Refused { why, .. }) = &active {
+                self.store.abandon_rental(key, why.clone()).await?;
+            }
+            active?;
         }
         Ok(Opened { key, terms, host_url, price: entry.price })
     }
@@ -186,7 +186,7 @@ impl Opener {
             self.chain.permit_nonce(terms.token, terms.renter).await,
             self.chain.domain_separator(terms.token).await,
         ) {
-            let deadline = U256::from(now.plus(PERMIT_SECONDS).get());
+            let deadline = U256::from(now.plus(OPEN_WITHIN).get());
             let digest = calls::permit_digest(
                 domain,
                 terms.renter,
@@ -249,6 +249,18 @@ impl Opener {
     }
 }
 
+/// A host writes what it likes into the registry, and this is printed to terminals and shells.
+fn is_base_url(endpoint: &str) -> bool {
+    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain))
+}
+
+/// The intent that pays the deposit in: the one that must not be sent late.
+fn opening(key: &SessionKey, sender: Address, call: Call, now: UnixSeconds) -> NewIntent {
+    NewIntent { deadline: Some(now.plus(OPEN_WITHIN)), ..intent(key, sender, "open", call) }
+}
+
 /// An intent of a session, unique by what it does.
 pub(crate) fn intent(key: &SessionKey, sender: Address, what: &str, call: Call) -> NewIntent {
     NewIntent {
@@ -263,5 +275,43 @@ pub(crate) fn intent(key: &SessionKey, sender: Address, what: &str, call: Call) 
         not_before: None,
         deadline: None,
         label: format!("{what} {}", key.session_id.short()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use capstan_base::{ChainId, SessionId};
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_url() {
+        for plain in ["http://127.0.0.1:8080", "https://host.example/capstan/v1", "http://[::1]:1"]
+        {
+            assert!(is_base_url(plain), "{plain}");
+        }
+        for other in [
+            "",
+            "https://",
+            "ftp://host.example",
+            "https://host.example\nrm -rf ~",
+            "https://host.example/$(id)",
+            "https://host.example/;id",
+            "https://host.example/\u{1b}[2J",
+        ] {
+            assert!(!is_base_url(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_opening_is_never_sent_late() {
+        let key = SessionKey {
+            chain_id: ChainId(1),
+            marketplace: Address::ZERO,
+            session_id: SessionId(B256::ZERO),
+        };
+        let call = Call { to: Address::ZERO, value: U256::ZERO, data: Default::default() };
+        let now = UnixSeconds::new(1_000).unwrap();
+        assert_eq!(opening(&key, Address::ZERO, call, now).deadline, UnixSeconds::new(4_600).ok());
     }
 }

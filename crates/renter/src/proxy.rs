@@ -1,16 +1,19 @@
 //! The local OpenAI-compatible endpoint: any client, paid per token through the link.
 //!
 //! Bound to loopback by default and without a key of its own: whoever reaches it spends the
-//! session's budget.
+//! session's budget. Pages of other sites reach it too, through the browser of whoever visits them,
+//! so what a browser sends for a page from elsewhere is refused.
 
 use core::convert::Infallible;
+use core::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -58,7 +61,37 @@ pub fn app(state: ProxyState) -> Router {
         .route("/health", get(health))
         .fallback(|| async { Failure(ApiError::new(ErrorCode::NotFound, "no such path")) })
         .layer(DefaultBodyLimit::max(MAX_FRAME_BYTES))
+        .layer(middleware::from_fn(refuse_other_sites))
         .with_state(state)
+}
+
+/// A page may post to any address of its visitor's machine, and under a name of its own that it
+/// points there it may read the answer too. A browser then says whose page it is.
+async fn refuse_other_sites(request: Request, next: Next) -> Response {
+    match request.headers().get(header::ORIGIN) {
+        Some(origin) if !is_of_this_machine(origin) => Failure(ApiError::new(
+            ErrorCode::InvalidRequest,
+            "requests of web pages from elsewhere are refused: they would spend this session's budget",
+        ))
+        .into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+fn is_of_this_machine(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|it| it.1);
+    let host = host.map(|host| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    });
+    match host {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
 }
 
 struct Failure(ApiError);
@@ -175,4 +208,48 @@ async fn health(State(state): State<ProxyState>) -> Json<Value> {
         "signed": status.signed,
         "refusals": status.refusals,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_may_spend() {
+        let is_own = |origin: &'static str| is_of_this_machine(&HeaderValue::from_static(origin));
+        for own in ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in [
+            "null",
+            "https://evil.example",
+            "http://evil.example:8788",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example:8788",
+            "http://192.168.0.9",
+            "",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_from_elsewhere_is_refused_before_its_request_is_read() {
+        let app = Router::new()
+            .route("/v1/models", get(|| async { "served" }))
+            .layer(middleware::from_fn(refuse_other_sites));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        for (origin, status) in [("", "200"), ("Origin: https://evil.example\r\n", "400")] {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request =
+                format!("GET /v1/models HTTP/1.1\r\nHost: x\r\n{origin}Connection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+    }
 }

@@ -27,13 +27,7 @@ impl ProcessLock {
     pub(crate) fn take(database: &Path) -> Result<Self> {
         let path = lock_path(database);
         let failed = |source| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
+        let file = open_own(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
@@ -44,8 +38,21 @@ impl ProcessLock {
     }
 }
 
+/// Opens or creates a file that only its owner may read: signed vouchers lie in a database, and
+/// whoever has one may spend it at its host.
+fn open_own(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// The one connection that writes.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
+    // SQLite gives its journals the permissions of the file they belong to. What is wrong with a
+    // path it says better itself.
+    let _ = open_own(path);
     let connection = Connection::open(path).and_then(|connection| {
         prepare(&connection)?;
         // WAL lets readers go on beside the writer; FULL makes each commit survive a power cut.

@@ -142,6 +142,17 @@ pub struct Intent {
     pub updated_at: UnixSeconds,
 }
 
+impl Intent {
+    /// True if it can have no effect any more: given up, or reverted in a final block.
+    pub fn is_dead(&self) -> bool {
+        match self.state {
+            IntentState::Failed => true,
+            IntentState::Final => self.inclusion.is_some_and(|inclusion| !inclusion.success),
+            IntentState::Queued | IntentState::InFlight | IntentState::Included => false,
+        }
+    }
+}
+
 /// Which intents to list, oldest first. `None` means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntentFilter {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use crate::columns::{Json, Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
 use crate::intents::{IntentId, NewIntent, insert_intent};
-use crate::sessions::{Closing, read_closing, read_key};
+use crate::sessions::{Closing, is_dead, read_closing, read_key};
 use crate::store::Store;
 use crate::voucher_guard::{VoucherOutcome, VoucherTable, store_voucher};
 
@@ -119,7 +119,8 @@ impl Store {
     }
 
     /// Ends a rental, with the intent that closes it if the renter does so itself. A later call may
-    /// add that intent once. False if the rental is closed or unknown; nothing is sent then.
+    /// add that intent, and bring another, under another key, once the first can have no effect any
+    /// more. False if the rental is closed or unknown; nothing is sent then.
     pub async fn close_rental(
         &self,
         key: SessionKey,
@@ -130,15 +131,15 @@ impl Store {
         self.write("close a rental", move |sql| {
             let Some(rental) = find(sql, &key)? else { return Ok(false) };
             // An intent that nothing refers to would still be sent.
-            let close = close
-                .as_ref()
-                .filter(|_| rental.state != RentalState::Closed && rental.close_intent.is_none());
+            let may_close = rental.state != RentalState::Closed
+                && (rental.close_intent.is_none() || is_dead(sql, rental.close_intent)?);
+            let close = close.as_ref().filter(|_| may_close);
             let intent = close.map(|close| insert_intent(sql, close)).transpose()?;
             let intent = intent.map(|intent| Sql(intent.id().0));
             let statement = format!(
                 "UPDATE rentals
                  SET state = 'closing', end_reason = coalesce(end_reason, :end_reason),
-                     close_intent = coalesce(close_intent, :intent), updated_at = unixepoch()
+                     close_intent = coalesce(:intent, close_intent), updated_at = unixepoch()
                  {WHERE_KEY} AND state <> 'closed'"
             );
             execute(sql, &key, &statement, &[(":end_reason", &end_reason), (":intent", &intent)])

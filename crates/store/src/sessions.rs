@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::columns::{Json, Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
-use crate::intents::{IntentId, IntentState, NewIntent, find_intent, insert_intent};
+use crate::intents::{IntentId, NewIntent, find_intent, insert_intent};
 use crate::store::Store;
 use crate::voucher_guard::{VoucherOutcome, VoucherTable, store_voucher};
 
@@ -309,14 +309,10 @@ fn settle(
     .map_err(StoreError::statement("settle a session"))
 }
 
-/// True if the intent can have no effect any more: given up, or reverted in a final block.
-fn is_dead(sql: &Connection, intent: Option<IntentId>) -> Result<bool> {
+/// True if the intent can have no effect any more.
+pub(crate) fn is_dead(sql: &Connection, intent: Option<IntentId>) -> Result<bool> {
     let intent = intent.map(|id| find_intent(sql, id)).transpose()?.flatten();
-    Ok(intent.is_some_and(|intent| match intent.state {
-        IntentState::Failed => true,
-        IntentState::Final => intent.inclusion.is_some_and(|inclusion| !inclusion.success),
-        IntentState::Queued | IntentState::InFlight | IntentState::Included => false,
-    }))
+    Ok(intent.is_some_and(|intent| intent.is_dead()))
 }
 
 fn finish(sql: &Connection, key: &SessionKey, closing: &Closing) -> Result<Transition> {

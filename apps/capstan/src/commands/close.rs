@@ -40,7 +40,11 @@ pub async fn run(args: CloseArgs, global: &Global, output: &Output) -> Result<()
     let (_, symbol, decimals) = symbol_of(&chain, rental.terms.token);
     let first = closer.look(&rental).await?;
     match &first {
-        CloseStep::NeverOpened => bail!("the chain knows no such session; nothing was paid in"),
+        CloseStep::NeverOpened => bail!("this session was never opened; nothing was paid in"),
+        CloseStep::Opening => bail!(
+            "the chain shows no such session yet, but its opening is on its way; run this again \
+             once it is mined"
+        ),
         CloseStep::Active(_) => {
             output.progress("asking the chain to close…");
             closer.request(&rental).await?;

@@ -22,7 +22,7 @@ pub struct EarningsArgs {
     #[arg(long, value_name = "TOKEN")]
     withdraw: Option<String>,
     /// Where to send it [default: this account]
-    #[arg(long, requires = "withdraw")]
+    #[arg(long, requires = "withdraw", value_parser = crate::cli::account)]
     to: Option<Address>,
 }
 

@@ -44,7 +44,7 @@ pub struct SessionArgs {
     #[arg(long)]
     pub chain: Option<String>,
     /// Host to rent, by address
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present = "resume", value_parser = crate::cli::account)]
     pub host: Option<Address>,
     /// Where the host listens [default: its registered endpoint]
     #[arg(long, value_name = "URL")]

@@ -46,6 +46,7 @@ pub async fn run(args: SessionsArgs, global: &Global, output: &Output) -> Result
                 (format!("closing, final after {}", state.challenge_end), None)
             }
             Ok(CloseStep::Active(_)) => ("active".to_owned(), None),
+            Ok(CloseStep::Opening) => ("opening".to_owned(), None),
             Ok(CloseStep::NeverOpened) => ("not open".to_owned(), None),
             Err(error) => (format!("unknown: {error}"), None),
         };

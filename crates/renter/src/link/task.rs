@@ -27,6 +27,19 @@ const READ_AHEAD: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const SLOWEST_RETRY: Duration = Duration::from_secs(5);
 
+/// Tokens taken from this link's host that belong to no request of it: replayed ones of a process
+/// that is gone, or those that crossed a cancel. No host serves more than its window beyond a
+/// voucher, and this is the largest window.
+const MAX_ORPHANS: u64 = 4096;
+
+/// Tokens an answer may have beyond what was asked for: servers differ on whether the one that ends
+/// it counts, and those that tell no ids are retokenised.
+const ROUNDING: u64 = 8;
+
+/// Longest wait for a connection, and for a host to greet and to take the session in: it reads the
+/// chain meanwhile.
+const ATTACH_WITHIN: Duration = Duration::from_secs(30);
+
 /// Ends the task for good.
 enum Over {
     Ended(EndReason),
@@ -70,6 +83,8 @@ struct Current {
     events: Option<mpsc::Sender<AnswerEvent>>,
     text: Utf8Stream,
     stop: StopFilter,
+    /// Tokens it may still get.
+    room: u64,
 }
 
 struct Task {
@@ -79,6 +94,8 @@ struct Task {
     current: Option<Current>,
     next_request: u64,
     ending: Option<oneshot::Sender<()>>,
+    /// Tokens that came under no request of this link.
+    orphans: u64,
 }
 
 pub(super) async fn run(
@@ -95,10 +112,15 @@ pub(super) async fn run(
         current: None,
         next_request,
         ending: None,
+        orphans: 0,
     };
     let over = task.connect_and_serve(&mut orders).await;
     orders.close();
     task.finish(over);
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
 }
 
 impl Task {
@@ -107,23 +129,20 @@ impl Task {
         let fresh = || Backoff::new(FIRST_RETRY, SLOWEST_RETRY);
         let mut delays = fresh();
         loop {
-            let why = match Socket::connect(&self.context.host_url).await {
-                Ok(mut socket) => match self.attach(&mut socket).await {
-                    Ok(running) => {
-                        delays = fresh();
-                        self.publish(|status| status.attached = true);
-                        let left = self.serve(&mut socket, orders, running).await;
-                        self.publish(|status| status.attached = false);
-                        lost_at = Instant::now();
-                        match left {
-                            Leave::Over(over) => return over,
-                            Leave::Broken(broken) => broken.to_string(),
-                        }
+            let why = match self.connect_and_attach().await {
+                Ok((mut socket, running)) => {
+                    delays = fresh();
+                    self.publish(|status| status.attached = true);
+                    let left = self.serve(&mut socket, orders, running).await;
+                    self.publish(|status| status.attached = false);
+                    lost_at = Instant::now();
+                    match left {
+                        Leave::Over(over) => return over,
+                        Leave::Broken(broken) => broken.to_string(),
                     }
-                    Err(Leave::Over(over)) => return over,
-                    Err(Leave::Broken(broken)) => broken.to_string(),
-                },
-                Err(error) => error.to_string(),
+                }
+                Err(Leave::Over(over)) => return over,
+                Err(Leave::Broken(broken)) => broken.to_string(),
             };
             if orders.is_closed() && orders.is_empty() {
                 return Over::NoHandle;
@@ -135,6 +154,20 @@ impl Task {
             self.publish(|status| status.reconnects = status.reconnects.saturating_add(1));
             tokio::time::sleep(delays.next_delay()).await;
         }
+    }
+
+    /// A connection that is attached, within a time that no host can stretch.
+    async fn connect_and_attach(&mut self) -> Result<(Socket, Option<u64>), Leave> {
+        let attach = async {
+            let mut socket = Socket::connect(&self.context.host_url)
+                .await
+                .map_err(|error| Broken::new(error.to_string()))?;
+            let running = self.attach(&mut socket).await?;
+            Ok((socket, running))
+        };
+        tokio::time::timeout(ATTACH_WITHIN, attach)
+            .await
+            .unwrap_or_else(|_| Err(Broken::new("the host does not answer".to_owned()).into()))
     }
 
     /// Hello, proof, `session_init`, ready. Returns the request that still runs at the host.
@@ -291,6 +324,9 @@ impl Task {
         self.next_request = self.next_request.wrapping_add(1);
         prompt.request_id = self.next_request;
         let frame = FromRenter::Prompt(prompt.clone());
+        let context = count(self.context.book.model().context_length());
+        let room = context.saturating_sub(count(ids.len()));
+        let room = prompt.max_tokens.map_or(room, |asked| asked.min(room)).saturating_add(ROUNDING);
         self.current = Some(Current {
             stop: StopFilter::new(prompt.stop.clone()),
             prompt,
@@ -298,6 +334,7 @@ impl Task {
             reply: Some(reply),
             events: None,
             text: Utf8Stream::new(),
+            room,
         });
         socket.send(&frame).await?;
         Ok(())
@@ -309,6 +346,7 @@ impl Task {
                 self.on_accepted(request_id, index, input_tokens)?;
             }
             FromHost::Chunk(chunk) => {
+                self.expect_tokens(chunk.request_id, count(chunk.ids.len()))?;
                 self.context.book.count_output(chunk.index, &chunk.ids)?;
                 self.publish_counts();
                 self.deliver(socket, chunk.request_id, &chunk.ids, &chunk.logprobs).await?;
@@ -337,10 +375,13 @@ impl Task {
     }
 
     fn on_accepted(&mut self, request_id: u64, index: u64, claimed: u64) -> Result<(), Leave> {
-        let Some(current) =
-            self.current.as_mut().filter(|current| current.prompt.request_id == request_id)
+        let Some(current) = self
+            .current
+            .as_mut()
+            .filter(|current| current.prompt.request_id == request_id && current.reply.is_some())
         else {
-            // A prompt of a former process: it cannot be recounted, so it is not signed for.
+            // A prompt of a former process, which cannot be recounted, or one that was counted
+            // already: it is not signed for.
             return Err(Refusal::PromptMiscount { claimed, counted: 0 }.into());
         };
         self.context.book.count_prompt(index, &current.ids, claimed)?;
@@ -351,6 +392,26 @@ impl Task {
         }
         self.publish_counts();
         Ok(())
+    }
+
+    /// Whatever is counted is signed for, so only what was asked for is counted.
+    fn expect_tokens(&mut self, request_id: u64, tokens: u64) -> Result<(), Refusal> {
+        let asked = self
+            .current
+            .as_mut()
+            .filter(|current| current.prompt.request_id == request_id && current.reply.is_none());
+        let beyond = match asked {
+            Some(current) => {
+                let beyond = tokens.saturating_sub(current.room);
+                current.room = current.room.saturating_sub(tokens);
+                beyond
+            }
+            None => {
+                self.orphans = self.orphans.saturating_add(tokens);
+                self.orphans.saturating_sub(MAX_ORPHANS)
+            }
+        };
+        if beyond == 0 { Ok(()) } else { Err(Refusal::NotAsked { request_id, tokens: beyond }) }
     }
 
     /// Passes tokens on. A reader that hung up cancels the request; what came is owed.
@@ -496,3 +557,6 @@ impl Task {
         self.status.send_modify(change);
     }
 }
+
+#[cfg(test)]
+mod tests;

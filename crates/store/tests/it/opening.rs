@@ -48,3 +48,20 @@ fn a_file_that_is_no_database_is_refused_unharmed() {
     assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_what_is_stored() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("capstan.db")).unwrap();
+    store.submit_intent(intent("a")).await.unwrap();
+    let mut files = 0;
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", file.file_name());
+        files += 1;
+    }
+    assert!(files >= 3, "database, journal and lock");
+}

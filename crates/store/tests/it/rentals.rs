@@ -1,7 +1,9 @@
 //! Rentals: terms are stored with the opening, vouchers before they are sent.
 
 use capstan_base::B256;
-use capstan_store::{Closing, RentalInsert, RentalState, Store, VoucherOutcome};
+use capstan_store::{
+    Closing, EngineStore, Failure, FailureCode, RentalInsert, RentalState, Store, VoucherOutcome,
+};
 
 use crate::samples::{amount, intent, key, rental, tally, voucher};
 
@@ -67,4 +69,16 @@ async fn closing_may_add_the_renters_own_transaction_once() {
     let closed = store.rentals(Some(RentalState::Closed)).await.unwrap();
     assert_eq!(closed[0].closing, Some(closing));
     assert!(!store.abandon_rental(key(1), "no").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_exit_that_was_refused_can_be_tried_again() {
+    let store = with_rental().await;
+    assert!(store.close_rental(key(1), "host is gone", Some(intent("exit"))).await.unwrap());
+    let exit = store.intent_by_key("exit").await.unwrap().unwrap();
+    let failure = Failure { code: FailureCode::Reverted, detail: "a node that lags".into() };
+    EngineStore::record_failure(&store, exit.id, failure).await.unwrap();
+    assert!(store.close_rental(key(1), "again", Some(intent("exit-2"))).await.unwrap());
+    let exit = store.intent_by_key("exit-2").await.unwrap().unwrap();
+    assert_eq!(store.rental(key(1)).await.unwrap().unwrap().close_intent, Some(exit.id));
 }
