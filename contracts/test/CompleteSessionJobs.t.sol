@@ -162,27 +162,36 @@ contract CompleteSessionJobsTest is Fixture {
         assertEq(market.balanceOf(host, NATIVE), CLAIM - _feeOf(CLAIM));
     }
 
-    /// A batch pays what the same completions pay one by one, whatever the order of the tokens.
+    /// A batch pays what the same completions pay one by one, whatever the order of tokens and renters, and
+    /// whichever of them fail.
     function test_paysAsOneByOne(uint256 seed) public {
-        uint256 count = 6;
+        uint256 count = 8;
+        vm.deal(stranger, 1 ether);
+        usdc.mint(stranger, 1000e6);
+        vm.prank(stranger);
+        usdc.approve(address(market), type(uint256).max);
         Completion[] memory batch = new Completion[](count);
         for (uint256 i = 0; i < count; ++i) {
             uint256 word = uint256(keccak256(abi.encode(seed, i)));
             SessionTerms memory terms = word & 1 == 0 ? _nativeTerms() : _usdcTerms();
+            if (word & 2 == 0) terms.renter = stranger;
             terms.salt = bytes32(i);
             _open(terms);
-            batch[i] = _completion(terms, uint96(word >> 8) % (terms.deposit + 1));
+            // Now and then all of it, so that nothing is left to refund.
+            uint96 claim = word & 12 == 0 ? terms.deposit : uint96(word >> 8) % (terms.deposit + 1);
+            batch[i] = _completion(terms, claim);
+            if (word & 48 == 0) batch[i].voucher.tokens += 1;
         }
         uint256 snapshot = vm.snapshotState();
         for (uint256 i = 0; i < count; ++i) {
             vm.prank(host);
-            market.completeSessionJob(batch[i]);
+            try market.completeSessionJob(batch[i]) {} catch {}
         }
-        uint256[6] memory expected = _balances();
+        uint256[8] memory expected = _balances();
         vm.revertToState(snapshot);
         vm.prank(host);
         market.completeSessionJobs(_packed(batch));
-        uint256[6] memory actual = _balances();
+        uint256[8] memory actual = _balances();
         for (uint256 i = 0; i < expected.length; ++i) {
             assertEq(actual[i], expected[i]);
         }
@@ -264,14 +273,16 @@ contract CompleteSessionJobsTest is Fixture {
         _open(terms);
     }
 
-    function _balances() private view returns (uint256[6] memory) {
+    function _balances() private view returns (uint256[8] memory) {
         return [
             market.balanceOf(host, NATIVE),
             market.feesOf(host, NATIVE),
             market.balanceOf(host, address(usdc)),
             market.feesOf(host, address(usdc)),
             renter.balance,
-            usdc.balanceOf(renter)
+            usdc.balanceOf(renter),
+            stranger.balance,
+            usdc.balanceOf(stranger)
         ];
     }
 }
