@@ -3,12 +3,21 @@ pragma solidity ^0.8.30;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
-import {CloseReason, Completion, Session, SessionStatus, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
+import {
+    CloseReason,
+    Completion,
+    PackedCompletion,
+    Session,
+    SessionStatus,
+    SessionTerms,
+    Voucher
+} from "./interfaces/SessionTypes.sol";
+import {RawItem} from "./libraries/RawItem.sol";
 import {RawTerms} from "./libraries/RawTerms.sol";
+import {Sums} from "./libraries/Sums.sol";
 import {PackedSession, PackedSessionLib} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {SessionSettlement} from "./SessionSettlement.sol";
@@ -16,7 +25,9 @@ import {SessionSettlement} from "./SessionSettlement.sol";
 /// @title Sessions.
 /// @dev The entry points. Order in each: guards, effects, event, then calls to strangers.
 contract JobMarketplace is SessionSettlement, IVersioned {
-    using RawTerms for SessionTerms;
+    using RawItem for PackedCompletion;
+    using RawItem for PackedCompletion[];
+    using Sums for uint256[];
 
     /// @inheritdoc IJobMarketplace
     uint40 public constant CHALLENGE_WINDOW = 1 hours;
@@ -78,45 +89,56 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         // The sum with the deposit fits 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
         uint96 newTopUp = uint96(total);
-        _sessions[sessionId] = session.withTopUp(newTopUp);
+        _slots[sessionId].session = session.withTopUp(newTopUp);
         emit SessionToppedUp(sessionId, msg.sender, amount, newTopUp);
         if (terms.token != NATIVE) _pull(msg.sender, terms.token, amount);
     }
 
     /// @inheritdoc IJobMarketplace
     function completeSessionJob(Completion calldata completion) external nonReentrant {
-        (, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund) = _tryComplete(completion);
-        if (refusal.length != 0) LowLevelCall.bubbleRevert(refusal);
-        _pay(completion.terms, hostPaid, fee, refund);
+        _complete(completion);
     }
 
     /// @inheritdoc IJobMarketplace
     /// @dev An item is checked before it changes anything and then cannot fail, so none needs a call frame of its
     /// own. All effects come before the first refund leaves, and credits are summed over items in one token that
-    /// follow each other. Calldata that does not decode as completions is refused as a whole.
-    function completeSessionJobs(Completion[] calldata completions) external nonReentrant {
-        uint96[] memory refunds = new uint96[](completions.length);
+    /// follow each other. Calldata too short for its items is refused as a whole.
+    function completeSessionJobs(PackedCompletion[] calldata completions) external nonReentrant {
+        bytes32 domain = _domainSeparatorV4();
+        // What a run of items of one renter and one token returns, at the place of its first item.
+        uint256[] memory refunds = new uint256[](completions.length);
         address token;
+        address renter;
+        uint256 first;
         uint256 earned;
         uint256 fees;
         for (uint256 i = 0; i < completions.length; ++i) {
-            Completion calldata completion = completions[i];
+            PackedCompletion calldata item = completions.rawAt(i);
             (bytes32 sessionId, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund) =
-                _tryComplete(completion);
+                _tryComplete(item, domain);
             if (refusal.length != 0) {
                 emit SessionCompletionFailed(i, sessionId, refusal);
                 continue;
             }
-            if (completion.terms.rawToken() != token) {
+            if (item.rawToken() != token) {
                 _credit(msg.sender, token, earned, fees);
-                (token, earned, fees) = (completion.terms.rawToken(), 0, 0);
+                (token, renter, earned, fees) = (item.rawToken(), address(0), 0, 0);
             }
-            earned += hostPaid;
-            fees += fee;
-            refunds[i] = refund;
+            if (item.renter() != renter) (renter, first) = (item.renter(), i);
+            unchecked {
+                // Each is below 2^96.
+                earned += hostPaid;
+                fees += fee;
+            }
+            refunds.rawAdd(first, refund);
         }
         _credit(msg.sender, token, earned, fees);
-        _refund(completions, refunds);
+        for (uint256 i = 0; i < refunds.length; ++i) {
+            uint256 refund = refunds.rawAt(i);
+            if (refund == 0) continue;
+            PackedCompletion calldata item = completions.rawAt(i);
+            _payOrCredit(item.renter(), item.rawToken(), refund);
+        }
     }
 
     /// @inheritdoc IJobMarketplace
@@ -124,11 +146,11 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         if (msg.sender != terms.renter) revert NotRenter(msg.sender);
         (bytes32 sessionId, PackedSession session) = _load(terms);
         if (session.status() != SessionStatus.Active) revert SessionNotOpen(sessionId);
-        uint96 total = _totalOf(terms, session);
+        uint96 total = _totalOf(terms.deposit, session);
         if (acknowledged > total) revert AmountAboveDeposit(acknowledged, total);
 
         uint40 challengeEnd = uint40(block.timestamp) + CHALLENGE_WINDOW;
-        _sessions[sessionId] = session.closing(challengeEnd, acknowledged);
+        _slots[sessionId].session = session.closing(challengeEnd, acknowledged);
         emit SessionClosing(sessionId, challengeEnd, acknowledged);
     }
 
@@ -140,12 +162,12 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         (bytes32 sessionId, PackedSession session) = _load(terms);
         if (session.status() != SessionStatus.Closing) revert SessionNotClosing(sessionId);
         if (voucher.sessionId != sessionId) revert WrongSession(sessionId, voucher.sessionId);
-        uint96 total = _totalOf(terms, session);
+        uint96 total = _totalOf(terms.deposit, session);
         uint96 amount = voucher.amount < total ? voucher.amount : total;
         if (amount <= session.presented()) revert AmountNotHigher(amount, session.presented());
-        if (!_isSignedBy(terms.voucherKey, voucher, signature)) revert BadSignature();
+        if (!_isSignedBy(terms.voucherKey, voucherDigest(voucher), signature)) revert BadSignature();
 
-        _sessions[sessionId] = session.withPresented(amount);
+        _slots[sessionId].session = session.withPresented(amount);
         emit VoucherPresented(sessionId, amount);
     }
 
@@ -170,17 +192,12 @@ contract JobMarketplace is SessionSettlement, IVersioned {
     /// @inheritdoc IJobMarketplace
     function getJob(SessionTerms calldata terms) external view returns (bytes32 sessionId, Session memory session) {
         sessionId = sessionIdOf(terms);
-        session = _sessions[sessionId].unpack();
+        session = _slots[sessionId].session.unpack();
     }
 
     /// @inheritdoc IJobMarketplace
     function sessions(bytes32 sessionId) external view returns (Session memory session) {
-        return _sessions[sessionId].unpack();
-    }
-
-    /// @inheritdoc IJobMarketplace
-    function voucherDigest(Voucher calldata voucher) external view returns (bytes32) {
-        return _voucherDigest(voucher);
+        return _slots[sessionId].session.unpack();
     }
 
     /// @inheritdoc IVersioned
@@ -191,6 +208,14 @@ contract JobMarketplace is SessionSettlement, IVersioned {
     /// @inheritdoc IJobMarketplace
     function sessionIdOf(SessionTerms calldata terms) public pure returns (bytes32) {
         return RawTerms.id(terms);
+    }
+
+    /// @inheritdoc IJobMarketplace
+    function voucherDigest(Voucher calldata voucher) public view returns (bytes32) {
+        return
+            _voucherDigest(
+                _domainSeparatorV4(), voucher.sessionId, voucher.amount, voucher.tokens, voucher.transcriptRoot
+            );
     }
 
     /// @dev Everything of an opening but the money.
@@ -210,24 +235,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         }
 
         uint16 fee = feeBps;
-        _sessions[sessionId] = PackedSessionLib.opened(fee);
+        _slots[sessionId].session = PackedSessionLib.opened(fee);
         emit SessionOpened(sessionId, terms.host, terms.renter, terms, fee);
-    }
-
-    /// @dev Hands out the refunds of a batch, those to one renter in one token that follow each other as one.
-    function _refund(Completion[] calldata completions, uint96[] memory refunds) private {
-        address renter;
-        address token;
-        uint256 sum;
-        for (uint256 i = 0; i < refunds.length; ++i) {
-            if (refunds[i] == 0) continue;
-            SessionTerms calldata terms = completions[i].terms;
-            if (terms.rawRenter() != renter || terms.rawToken() != token) {
-                _payOrCredit(renter, token, sum);
-                (renter, token, sum) = (terms.rawRenter(), terms.rawToken(), 0);
-            }
-            sum += refunds[i];
-        }
-        _payOrCredit(renter, token, sum);
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {CloseReason, Completion, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
+import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
+import {CloseReason, Completion, PackedCompletion, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
+import {RawItem} from "./libraries/RawItem.sol";
 import {RawTerms} from "./libraries/RawTerms.sol";
 import {PackedSession} from "./types/PackedSession.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
@@ -9,49 +11,93 @@ import {VoucherVerifier} from "./VoucherVerifier.sol";
 
 /// @title The sessions' slots, and how one is closed.
 abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
+    using RawItem for PackedCompletion;
     using RawTerms for SessionTerms;
 
-    mapping(bytes32 sessionId => PackedSession) internal _sessions;
+    /// @dev A reference to a bare value type cannot be held in a local variable, and one to a struct can: a close then
+    /// finds its slot once and not twice.
+    struct Slot {
+        PackedSession session;
+    }
+
+    mapping(bytes32 sessionId => Slot) internal _slots;
 
     function _load(SessionTerms calldata terms) internal view returns (bytes32 sessionId, PackedSession session) {
         sessionId = terms.id();
-        session = _sessions[sessionId];
+        session = _slots[sessionId].session;
     }
 
     /// @dev Deposit and top-ups. A top-up that would push the sum past 96 bits was refused.
-    function _totalOf(SessionTerms calldata terms, PackedSession session) internal pure returns (uint96) {
+    function _totalOf(uint96 deposit, PackedSession session) internal pure returns (uint96) {
         unchecked {
-            return terms.rawDeposit() + session.topUp();
+            return deposit + session.topUp();
         }
     }
 
-    /// @dev Completes for the calling host and moves no money yet. A completion that cannot be applied changes
-    /// nothing and comes back as revert data; an empty `refusal` says that it was applied.
-    function _tryComplete(Completion calldata completion)
-        internal
-        returns (bytes32 sessionId, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund)
-    {
+    /// @dev Completes for the calling host, and pays.
+    function _complete(Completion calldata completion) internal {
         SessionTerms calldata terms = completion.terms;
-        PackedSession session;
-        (sessionId, session) = _load(terms);
+        (bytes32 sessionId, PackedSession session) = _load(terms);
+        if (msg.sender != terms.rawHost()) revert NotHost(msg.sender);
         uint96 claim = completion.claim;
-        refusal = _refusalOf(terms, claim, sessionId, session);
-        if (refusal.length != 0) return (sessionId, refusal, 0, 0, 0);
+        uint96 total = _totalOf(terms.rawDeposit(), session);
+        bytes memory refusal = _refusalOf(claim, total, sessionId, session);
+        if (refusal.length != 0) LowLevelCall.bubbleRevert(refusal);
 
         bytes calldata signature = completion.signature;
         uint64 tokens;
         bytes32 transcriptRoot;
-        // What is already on chain, the renter acknowledged or its key signed: nothing more need be shown. A
-        // signature that is there is checked all the same, so that a token count in the event is a signed one.
-        if (signature.length != 0 || claim > session.presented()) {
+        if (_needsVoucher(signature.length != 0, claim, session)) {
             Voucher calldata voucher = completion.voucher;
-            refusal = _voucherRefusalOf(terms, voucher, signature, claim, sessionId);
-            if (refusal.length != 0) return (sessionId, refusal, 0, 0, 0);
-            tokens = voucher.tokens;
-            transcriptRoot = voucher.transcriptRoot;
+            if (voucher.sessionId != sessionId) revert WrongSession(sessionId, voucher.sessionId);
+            if (claim > voucher.amount) revert ClaimAboveVoucher(claim, voucher.amount);
+            (tokens, transcriptRoot) = (voucher.tokens, voucher.transcriptRoot);
+            bytes32 digest = _voucherDigest(_domainSeparatorV4(), sessionId, voucher.amount, tokens, transcriptRoot);
+            if (!_isSignedBy(terms.rawVoucherKey(), digest, signature)) revert BadSignature();
         }
-        (hostPaid, fee, refund) =
-            _close(terms, sessionId, session, claim, CloseReason.Completed, tokens, transcriptRoot);
+        _closeAndPay(terms, sessionId, session, claim, CloseReason.Completed, tokens, transcriptRoot);
+    }
+
+    /// @dev Completes for the calling host and moves no money yet. An item that cannot be applied changes nothing
+    /// and comes back as revert data; an empty `refusal` says that it was applied.
+    function _tryComplete(PackedCompletion calldata item, bytes32 domain)
+        internal
+        returns (bytes32 sessionId, bytes memory refusal, uint96 hostPaid, uint96 fee, uint96 refund)
+    {
+        sessionId = item.sessionId(msg.sender);
+        Slot storage slot = _slots[sessionId];
+        PackedSession session = slot.session;
+        uint96 claim = item.claim();
+        uint96 total = _totalOf(item.deposit(), session);
+        refusal = _refusalOf(claim, total, sessionId, session);
+        if (refusal.length != 0) return (sessionId, refusal, 0, 0, 0);
+
+        uint64 tokens;
+        bytes32 transcriptRoot;
+        if (_needsVoucher(item.r | item.vs != 0, claim, session)) {
+            uint96 amount = item.amount();
+            if (claim > amount) {
+                return (sessionId, abi.encodeWithSelector(ClaimAboveVoucher.selector, claim, amount), 0, 0, 0);
+            }
+            (tokens, transcriptRoot) = (item.tokens(), item.transcriptRoot);
+            bytes32 digest = _voucherDigest(domain, sessionId, amount, tokens, transcriptRoot);
+            if (!_isSignedBy(item.voucherKey(), digest, item.r, item.vs)) {
+                return (sessionId, abi.encodeWithSelector(BadSignature.selector), 0, 0, 0);
+            }
+        }
+        (hostPaid, fee, refund) = _close(
+            sessionId,
+            slot,
+            session,
+            msg.sender,
+            item.renter(),
+            item.rawToken(),
+            total,
+            claim,
+            CloseReason.Completed,
+            tokens,
+            transcriptRoot
+        );
     }
 
     /// @dev Closes at the amount last put on chain, and pays.
@@ -61,54 +107,11 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
         PackedSession session,
         CloseReason reason
     ) internal {
-        (uint96 hostPaid, uint96 fee, uint96 refund) =
-            _close(terms, sessionId, session, session.presented(), reason, 0, bytes32(0));
-        _pay(terms, hostPaid, fee, refund);
+        _closeAndPay(terms, sessionId, session, session.presented(), reason, 0, bytes32(0));
     }
 
-    /// @dev Credits host and protocol, then hands the renter the rest.
-    function _pay(SessionTerms calldata terms, uint96 hostPaid, uint96 fee, uint96 refund) internal {
-        _credit(terms.rawHost(), terms.rawToken(), hostPaid, fee);
-        _payOrCredit(terms.rawRenter(), terms.rawToken(), refund);
-    }
-
-    /// @dev Why the caller cannot close at `claim`, whatever the voucher; empty if it can.
-    function _refusalOf(SessionTerms calldata terms, uint96 claim, bytes32 sessionId, PackedSession session)
-        private
-        view
-        returns (bytes memory refusal)
-    {
-        if (msg.sender != terms.rawHost()) return abi.encodeWithSelector(NotHost.selector, msg.sender);
-        if (!session.isOpen()) return abi.encodeWithSelector(SessionNotOpen.selector, sessionId);
-        if (claim < session.presented()) {
-            return abi.encodeWithSelector(AmountNotHigher.selector, claim, session.presented());
-        }
-        if (claim > _totalOf(terms, session)) {
-            return abi.encodeWithSelector(AmountAboveDeposit.selector, claim, _totalOf(terms, session));
-        }
-    }
-
-    /// @dev Why the voucher does not cover `claim`; empty if it does.
-    function _voucherRefusalOf(
-        SessionTerms calldata terms,
-        Voucher calldata voucher,
-        bytes calldata signature,
-        uint96 claim,
-        bytes32 sessionId
-    ) private view returns (bytes memory refusal) {
-        if (voucher.sessionId != sessionId) {
-            return abi.encodeWithSelector(WrongSession.selector, sessionId, voucher.sessionId);
-        }
-        if (claim > voucher.amount) {
-            return abi.encodeWithSelector(ClaimAboveVoucher.selector, claim, voucher.amount);
-        }
-        if (!_isSignedBy(terms.rawVoucherKey(), voucher, signature)) {
-            return abi.encodeWithSelector(BadSignature.selector);
-        }
-    }
-
-    /// @dev Splits the money, `claim` being at most the total, and marks the session closed.
-    function _close(
+    /// @dev Closes, credits host and protocol, then hands the renter the rest.
+    function _closeAndPay(
         SessionTerms calldata terms,
         bytes32 sessionId,
         PackedSession session,
@@ -116,25 +119,64 @@ abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
         CloseReason reason,
         uint64 tokens,
         bytes32 transcriptRoot
+    ) private {
+        (uint96 hostPaid, uint96 fee, uint96 refund) = _close(
+            sessionId,
+            _slots[sessionId],
+            session,
+            terms.rawHost(),
+            terms.rawRenter(),
+            terms.rawToken(),
+            _totalOf(terms.rawDeposit(), session),
+            claim,
+            reason,
+            tokens,
+            transcriptRoot
+        );
+        _credit(terms.rawHost(), terms.rawToken(), hostPaid, fee);
+        _payOrCredit(terms.rawRenter(), terms.rawToken(), refund);
+    }
+
+    /// @dev What is already on chain, the renter acknowledged or its key signed: nothing more need be shown. A
+    /// signature that is there is checked all the same, so that a token count in the event is a signed one.
+    function _needsVoucher(bool isSigned, uint96 claim, PackedSession session) private pure returns (bool) {
+        return isSigned || claim > session.presented();
+    }
+
+    /// @dev Why a session with this total cannot be completed at `claim`, whatever the voucher; empty if it can.
+    function _refusalOf(uint96 claim, uint96 total, bytes32 sessionId, PackedSession session)
+        private
+        pure
+        returns (bytes memory refusal)
+    {
+        if (!session.isOpen()) return abi.encodeWithSelector(SessionNotOpen.selector, sessionId);
+        if (claim < session.presented()) {
+            return abi.encodeWithSelector(AmountNotHigher.selector, claim, session.presented());
+        }
+        if (claim > total) return abi.encodeWithSelector(AmountAboveDeposit.selector, claim, total);
+    }
+
+    /// @dev Splits the money, `claim` being at most `total`, and marks the session closed.
+    function _close(
+        bytes32 sessionId,
+        Slot storage slot,
+        PackedSession session,
+        address host,
+        address renter,
+        address token,
+        uint96 total,
+        uint96 claim,
+        CloseReason reason,
+        uint64 tokens,
+        bytes32 transcriptRoot
     ) private returns (uint96 hostPaid, uint96 fee, uint96 refund) {
         fee = session.feeRoundedDown(claim);
-        refund = _totalOf(terms, session) - claim;
+        refund = total - claim;
         unchecked {
             // A fee is at most a tenth of the claim.
             hostPaid = claim - fee;
         }
-        _sessions[sessionId] = session.closed(claim);
-        emit SessionClosed(
-            sessionId,
-            terms.rawHost(),
-            terms.rawRenter(),
-            reason,
-            terms.rawToken(),
-            hostPaid,
-            fee,
-            refund,
-            tokens,
-            transcriptRoot
-        );
+        slot.session = session.closed(claim);
+        emit SessionClosed(sessionId, host, renter, reason, token, hostPaid, fee, refund, tokens, transcriptRoot);
     }
 }

@@ -146,7 +146,7 @@ contract DefectsTest is Fixture {
         batch[0] = completion;
         batch[1] = completion;
         vm.prank(host);
-        market.completeSessionJobs(batch);
+        market.completeSessionJobs(_packed(batch));
         vm.warp(terms.expiry + 1 hours);
         vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.SessionNotOpen.selector, _idOf(terms)));
         market.triggerSessionTimeout(terms);

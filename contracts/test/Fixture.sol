@@ -8,7 +8,14 @@ import {ModelRegistry} from "../src/ModelRegistry.sol";
 import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {TestUsdc} from "../src/dev/TestUsdc.sol";
 import {Offer, Price} from "../src/interfaces/INodeRegistry.sol";
-import {Completion, Session, SessionStatus, SessionTerms, Voucher} from "../src/interfaces/SessionTypes.sol";
+import {
+    Completion,
+    PackedCompletion,
+    Session,
+    SessionStatus,
+    SessionTerms,
+    Voucher
+} from "../src/interfaces/SessionTypes.sol";
 
 /// @title A deployed protocol with one host that serves one model for native coin and test dollars.
 abstract contract Fixture is Test {
@@ -151,6 +158,40 @@ abstract contract Fixture is Test {
     /// @dev A completion without a voucher.
     function _bareCompletion(SessionTerms memory terms, uint96 claim) internal pure returns (Completion memory) {
         return Completion({terms: terms, voucher: Voucher(0, 0, 0, 0), signature: "", claim: claim});
+    }
+
+    /// @dev The same as an item of a batch; its signature is 65 bytes or none.
+    function _packed(Completion memory completion) internal pure returns (PackedCompletion memory item) {
+        SessionTerms memory terms = completion.terms;
+        Voucher memory voucher = completion.voucher;
+        item = PackedCompletion({
+            renterDeposit: uint256(uint160(terms.renter)) << 96 | terms.deposit,
+            token: terms.token,
+            keyAmount: uint256(uint160(terms.voucherKey)) << 96 | voucher.amount,
+            expiryTokensClaim: uint256(terms.expiry) << 160 | uint256(voucher.tokens) << 96 | completion.claim,
+            model: terms.model,
+            salt: terms.salt,
+            transcriptRoot: voucher.transcriptRoot,
+            r: 0,
+            vs: 0
+        });
+        if (completion.signature.length == 0) return item;
+        bytes memory signature = completion.signature;
+        bytes32 r;
+        bytes32 s;
+        assembly ("memory-safe") {
+            r := mload(add(signature, 0x20))
+            s := mload(add(signature, 0x40))
+        }
+        uint8 v = uint8(signature[64]);
+        (item.r, item.vs) = (r, bytes32(uint256(v - 27) << 255 | uint256(s)));
+    }
+
+    function _packed(Completion[] memory completions) internal pure returns (PackedCompletion[] memory items) {
+        items = new PackedCompletion[](completions.length);
+        for (uint256 i = 0; i < items.length; ++i) {
+            items[i] = _packed(completions[i]);
+        }
     }
 
     function _feeOf(uint96 claim) internal pure returns (uint96) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {SessionTerms, Voucher, Completion, Session, CloseReason} from "./SessionTypes.sol";
+import {SessionTerms, Voucher, Completion, PackedCompletion, Session, CloseReason} from "./SessionTypes.sol";
 import {IPaymentEscrow} from "./IPaymentEscrow.sol";
 
 /// @title Sessions: escrowed payment channels between a renter and a host.
@@ -75,9 +75,12 @@ interface IJobMarketplace is IPaymentEscrow {
     /// signature): so a claim of zero refunds everything, and a host can accept what the renter acknowledged.
     function completeSessionJob(Completion calldata completion) external;
 
-    /// @notice Many at once: an item that fails is reported by event and leaves the others untouched. The caller
-    /// must be the host of each.
-    function completeSessionJobs(Completion[] calldata completions) external;
+    /// @notice Many at once: an item that fails is reported by event and leaves the others untouched. The caller is
+    /// taken for the host of each, so a session of another host is `SessionNotOpen` under an id that nobody knows.
+    /// Vouchers by ECDSA only: a session whose key answers ERC-1271 alone is `BadSignature` here and is closed by
+    /// `completeSessionJob`. Neighbouring items of one token are credited together, and those of one renter refunded
+    /// together: sort by token, then by renter.
+    function completeSessionJobs(PackedCompletion[] calldata completions) external;
 
     /// @notice The renter starts a unilateral close, acknowledging `acknowledged` as owed.
     function requestSessionClose(SessionTerms calldata terms, uint96 acknowledged) external;

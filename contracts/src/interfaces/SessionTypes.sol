@@ -43,6 +43,31 @@ struct Completion {
     uint96 claim;
 }
 
+/// @dev One close by the host in a batch: what a `Completion` says, in the least calldata. The host of the terms is
+/// the caller, the voucher's session is the one of the terms, and the signature is ECDSA in the short form of
+/// EIP-2098; a session whose voucher key only answers ERC-1271 is closed by `completeSessionJob`. No bit is ignored:
+/// rubbish above `token` or `expiry` makes it the item of a session that does not exist.
+struct PackedCompletion {
+    /// terms.renter << 96 | terms.deposit
+    uint256 renterDeposit;
+    /// terms.token
+    address token;
+    /// terms.voucherKey << 96 | voucher.amount
+    uint256 keyAmount;
+    /// terms.expiry << 160 | voucher.tokens << 96 | claim
+    uint256 expiryTokensClaim;
+    /// terms.model
+    bytes32 model;
+    /// terms.salt
+    bytes32 salt;
+    /// voucher.transcriptRoot
+    bytes32 transcriptRoot;
+    /// The signature's r; zero together with `vs` where no voucher is needed.
+    bytes32 r;
+    /// The signature's s, and above it one bit, v - 27.
+    bytes32 vs;
+}
+
 enum SessionStatus {
     None,
     Active,

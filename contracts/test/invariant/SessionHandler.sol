@@ -113,7 +113,7 @@ contract SessionHandler is Fixture {
         }
         batch[count] = batch[seed % count];
         vm.prank(caller);
-        market.completeSessionJobs(batch);
+        market.completeSessionJobs(_packed(batch));
         for (uint256 i = 0; i < count; ++i) {
             if (batch[i].terms.host == caller) _noteClosed(ids[i], batch[i].claim);
         }

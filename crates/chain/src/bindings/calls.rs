@@ -2,7 +2,9 @@
 
 use alloy_primitives::{FixedBytes, Signature, U256, keccak256};
 use alloy_sol_types::{SolCall, SolStruct, SolValue, sol};
-use capstan_base::{Address, Amount, B256, ModelId, Price, SessionTerms, SignedVoucher};
+use capstan_base::{
+    Address, Amount, B256, ModelId, Price, SessionTerms, SignatureError, SignedVoucher,
+};
 
 use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry, TestUsdc};
 use crate::bindings::convert;
@@ -119,12 +121,18 @@ pub struct CompletionItem {
 }
 
 /// Many closes at once; an item that fails is told by event and leaves the others untouched.
-pub fn complete_session_jobs(marketplace: Address, items: &[CompletionItem]) -> Call {
+/// Neighbours of one token are credited together, those of one renter refunded together: sort by
+/// token, then by renter. Refused here is a signature that is not 65 bytes with the lower s: the
+/// contract takes only ECDSA in a batch.
+pub fn complete_session_jobs(
+    marketplace: Address,
+    items: &[CompletionItem],
+) -> Result<Call, SignatureError> {
     let completions = items
         .iter()
-        .map(|item| convert::completion(&item.terms, item.voucher.as_ref(), item.claim))
-        .collect();
-    call(marketplace, JobMarketplace::completeSessionJobsCall { completions })
+        .map(|item| convert::packed_completion(&item.terms, item.voucher.as_ref(), item.claim))
+        .collect::<Result<_, _>>()?;
+    Ok(call(marketplace, JobMarketplace::completeSessionJobsCall { completions }))
 }
 
 /// The renter starts a close, acknowledging `acknowledged` as owed.

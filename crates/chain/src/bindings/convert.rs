@@ -1,8 +1,11 @@
 //! Between the contracts' types and ours.
 
-use alloy_primitives::Uint;
 use alloy_primitives::aliases::{U40, U96};
-use capstan_base::{Amount, ModelId, Price, SessionTerms, SignedVoucher, UnixSeconds, Voucher};
+use alloy_primitives::{U256, Uint};
+use capstan_base::{
+    Address, Amount, B256, ModelId, Price, SessionTerms, SignatureError, SignedVoucher,
+    UnixSeconds, Voucher,
+};
 
 use crate::bindings::abi::{JobMarketplace, NodeRegistry};
 use crate::types::{CloseReason, Node, SessionState, SessionStatus};
@@ -82,6 +85,41 @@ pub(crate) fn completion(
         signature: voucher.map(|signed| signed.signature.0.clone()).unwrap_or_default(),
         claim: claim.into(),
     }
+}
+
+/// The same as an item of a batch, in the words of the contract's `PackedCompletion`.
+pub(crate) fn packed_completion(
+    terms: &SessionTerms,
+    voucher: Option<&SignedVoucher>,
+    claim: Amount,
+) -> Result<JobMarketplace::PackedCompletion, SignatureError> {
+    let word = |amount: Amount| -> U256 { amount.into() };
+    let beside = |account: Address, amount: Amount| {
+        (U256::from_be_slice(account.as_slice()) << 96_usize) | word(amount)
+    };
+    let expiry = U256::from(terms.expiry.get()) << 160_usize;
+    let mut item = JobMarketplace::PackedCompletion {
+        renterDeposit: beside(terms.renter, terms.deposit),
+        token: terms.token,
+        keyAmount: beside(terms.voucher_key, Amount::ZERO),
+        expiryTokensClaim: expiry | word(claim),
+        model: terms.model.0,
+        salt: terms.salt,
+        transcriptRoot: B256::ZERO,
+        r: B256::ZERO,
+        vs: B256::ZERO,
+    };
+    if let Some(SignedVoucher { voucher, signature }) = voucher {
+        let signature = signature.parse()?;
+        item.keyAmount = beside(terms.voucher_key, voucher.amount);
+        item.expiryTokensClaim |= U256::from(voucher.tokens) << 96_usize;
+        item.transcriptRoot = voucher.transcript_root;
+        item.r = signature.r().into();
+        // EIP-2098: the highest bit of a low s is free, and holds v.
+        let parity = U256::from(signature.v()) << 255_usize;
+        item.vs = B256::from(signature.s() | parity);
+    }
+    Ok(item)
 }
 
 impl TryFrom<JobMarketplace::Session> for SessionState {

@@ -213,7 +213,7 @@ async fn one_bad_item_of_a_batch_fails_alone_and_says_why() {
         let voucher = Some(voucher(&chain, signer, &terms, 1_000));
         items.push(CompletionItem { terms, voucher, claim: amount(1_000) });
     }
-    let batch = calls::complete_session_jobs(market, &items);
+    let batch = calls::complete_session_jobs(market, &items).unwrap();
     let receipt = transact(client, &chain.host, &batch).await.unwrap();
     let ids: Vec<_> = items.iter().map(|item| item.terms.id()).collect();
     for (index, id) in ids.iter().enumerate() {
