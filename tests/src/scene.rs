@@ -60,8 +60,7 @@ impl Scene {
 
     /// Starts the host again under another configuration file.
     pub async fn restart_with(&mut self, config: &std::path::Path) {
-        let (host, _) =
-            process::host_with(&self.world, &self.account, &self.listen, config).await;
+        let (host, _) = process::host_with(&self.world, &self.account, &self.listen, config).await;
         self.host = host;
     }
 
@@ -88,11 +87,8 @@ impl Scene {
     pub async fn open_dollars(&self, deposit: u128) -> Paper {
         let renter = self.world.account(0, 100).await;
         let usdc = self.chain().usdc;
-        let paper = Paper {
-            token: usdc,
-            price: USDC_PRICE,
-            ..self.paper(&renter, deposit, 86_400)
-        };
+        let paper =
+            Paper { token: usdc, price: USDC_PRICE, ..self.paper(&renter, deposit, 86_400) };
         let spender = self.chain().contracts.job_marketplace;
         let approve = calls::erc20_approve(usdc, spender, U256::from(deposit));
         self.chain().send(&renter, &approve).await;

@@ -75,7 +75,10 @@ impl FakeUpstream {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let script = shared.lock().expect("scripts").pop_front();
-                tokio::spawn(answer(socket, script.unwrap_or_else(|| Script::page("404 Not Found"))));
+                tokio::spawn(answer(
+                    socket,
+                    script.unwrap_or_else(|| Script::page("404 Not Found")),
+                ));
             }
         });
         Self { url, scripts }
@@ -95,7 +98,8 @@ async fn answer(mut socket: TcpStream, script: Script) -> std::io::Result<()> {
             read => request.extend_from_slice(&buffer[..read]),
         }
     }
-    let head = format!("{}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n", script.head);
+    let head =
+        format!("{}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n", script.head);
     socket.write_all(head.as_bytes()).await?;
     for piece in script.pieces {
         tokio::time::sleep(script.pause).await;

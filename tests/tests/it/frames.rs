@@ -1,7 +1,8 @@
 //! Bad frames: each gets its error code, the host stays up, the session goes on unharmed.
 
-use capstan_tests::renter::{Renter, Wire, init};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
+use capstan_tests::socket::{Wire, init};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -24,7 +25,11 @@ fn bad_frames() -> Vec<(&'static str, Message, &'static str)> {
             text(r#"{"v":1,"type":"cancel","request_id":1e300}"#),
             "malformed_message",
         ),
-        ("negative number", text(r#"{"v":1,"type":"cancel","request_id":-1}"#), "malformed_message"),
+        (
+            "negative number",
+            text(r#"{"v":1,"type":"cancel","request_id":-1}"#),
+            "malformed_message",
+        ),
         ("deep nesting", text(&"[".repeat(100_000)), "malformed_message"),
         ("binary", Message::binary(vec![0xff, 0, 1]), "malformed_message"),
     ]
@@ -111,7 +116,11 @@ async fn check_requests(renter: &mut Renter) {
     let requests = [
         ("an empty prompt", json!({ "ids": [] }), "invalid_request"),
         ("an unknown token", json!({ "ids": [4_000_000_000_u32] }), "invalid_request"),
-        ("a prompt beyond the context", json!({ "ids": vec![1; 100_000] }), "context_length_exceeded"),
+        (
+            "a prompt beyond the context",
+            json!({ "ids": vec![1; 100_000] }),
+            "context_length_exceeded",
+        ),
         ("no messages", json!({ "messages": [] }), "invalid_request"),
     ];
     for (what, prompt, code) in requests {
@@ -126,8 +135,7 @@ async fn check_requests(renter: &mut Renter) {
         ("top_p", json!(7)),
         ("max_tokens", json!(0)),
     ] {
-        let mut request =
-            json!({ "type": "prompt", "request_id": 91, "prompt": { "ids": [5] } });
+        let mut request = json!({ "type": "prompt", "request_id": 91, "prompt": { "ids": [5] } });
         request[field] = value.clone();
         renter.wire.send(request).await;
         assert_eq!(renter.wire.error_code().await, "invalid_request", "{field} {value}");

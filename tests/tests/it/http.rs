@@ -39,8 +39,10 @@ async fn every_endpoint_serves_a_key_and_claims_what_was_served() {
         "user": "someone", "metadata": { "a": 1 }, "parallel_tool_calls": false,
     });
     let chunks = events(key.post("/chat/completions", &body).await).await;
-    let streamed: String =
-        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let streamed: String = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
     assert_eq!(streamed, text, "streamed or whole, the greedy answer is one");
     let usage = chunks.last().unwrap()["usage"].clone();
     assert_eq!(usage, usages[0]);

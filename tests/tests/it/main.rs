@@ -17,6 +17,8 @@ mod openai_client;
 mod outage;
 mod overcount;
 mod paid_session;
+mod recovery;
+mod renting;
 mod slow_reader;
 mod startup;
 mod upstream;

@@ -25,8 +25,10 @@ async fn the_openai_python_client_works_with_a_key_and_through_rent_or_is_skippe
         }
     };
     let scene = Scene::start("idle_seconds = 4").await;
-    let refusals =
-        json!([["NotFoundError", 404, "model_not_found"], ["BadRequestError", 400, "invalid_request"]]);
+    let refusals = json!([
+        ["NotFoundError", 404, "model_not_found"],
+        ["BadRequestError", 400, "invalid_request"]
+    ]);
 
     let key = ApiKey::make(&scene, "key", "0.001", "0.0005").await;
     let direct = python::openai(&python, &key.base_url, &key.key).await;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use alloy_primitives::U256;
 use capstan_tests::gate::Gate;
 use capstan_tests::oracle;
-use capstan_tests::renter::{Renter, Wire};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
+use capstan_tests::socket::Wire;
 use serde_json::{Value, json};
 
 async fn health(scene: &Scene) -> Value {
@@ -26,7 +27,10 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
     gate.shut();
     scene.restart_with(&through).await;
     let state = health(&scene).await;
-    assert_eq!((&state["status"], &state["chains"][0]["reachable"]), (&json!("degraded"), &json!(false)));
+    assert_eq!(
+        (&state["status"], &state["chains"][0]["reachable"]),
+        (&json!("degraded"), &json!(false))
+    );
     assert!(state["issues"][0].as_str().unwrap().contains("base-sepolia"), "{state}");
     let mut wire = Wire::connect(&scene.url).await;
     wire.init(&paper, 0).await;

@@ -74,12 +74,12 @@ async fn a_bad_voucher_is_refused_and_the_best_good_one_settles() {
         ("above the deposit", paper.voucher(DEPOSIT + 1, tokens, root), "voucher_over_deposit"),
         ("beyond what was served", paper.voucher(owed + 1, tokens, root), "voucher_mismatch"),
         ("over too many tokens", paper.voucher(owed, tokens + 1, root), "voucher_mismatch"),
-        ("under another root", paper.voucher(owed, tokens, B256::repeat_byte(3)), "voucher_mismatch"),
         (
-            "too cheap for its tokens",
-            paper.voucher(owed - 1, tokens, root),
+            "under another root",
+            paper.voucher(owed, tokens, B256::repeat_byte(3)),
             "voucher_mismatch",
         ),
+        ("too cheap for its tokens", paper.voucher(owed - 1, tokens, root), "voucher_mismatch"),
         (
             "an older root for the newest sum",
             paper.voucher(owed, tokens, renter.count.root_at(mid)),
