@@ -21,5 +21,6 @@ mod recovery;
 mod renting;
 mod slow_reader;
 mod startup;
+mod two_chains;
 mod upstream;
 mod vouchers;

@@ -83,3 +83,19 @@ async fn a_higher_ceiling_goes_on_where_the_lower_one_ended() {
     };
     assert_eq!(closed.host_paid + closed.fee, cost(&answer) + cost(&whole));
 }
+
+#[tokio::test]
+async fn a_session_used_by_key_can_be_rented_on() {
+    let scene = Scene::start("idle_seconds = 30").await;
+    let key = ApiKey::make(&scene, "renter", "0.001", "0.0001").await;
+    let (status, first) = key.chat("What is a voucher?", json!({})).await;
+    assert_eq!(status, 200);
+    let mut again = command(&scene.world, &key.account, &key.data);
+    again.args(["rent", "--resume", &key.session, "--listen", "127.0.0.1:0", "--model"]);
+    again.arg(tools::model());
+    let mut rent = Process::start(again);
+    let url = listening(&mut rent).await;
+    let second = ask(&url, "What is a voucher?").await;
+    assert_eq!(first["choices"][0]["message"], second["choices"][0]["message"]);
+    rent.terminate_for("settled").await;
+}
