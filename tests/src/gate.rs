@@ -1,4 +1,5 @@
-//! A gate in front of a chain's endpoint: a TCP proxy that can be shut, as an outage is.
+//! A gate in front of a chain's endpoint: a TCP proxy that can be shut, as an outage is, or
+//! stalled, as an endpoint is that takes every call and answers none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ pub struct Gate {
     /// Endpoint to use instead of the chain's own.
     pub url: String,
     open: Arc<AtomicBool>,
+    stalled: Arc<AtomicBool>,
     shut: watch::Sender<u64>,
 }
 
@@ -21,16 +23,20 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let own = format!("http://{}", listener.local_addr().expect("its address"));
         let open = Arc::new(AtomicBool::new(true));
+        let stalled = Arc::new(AtomicBool::new(false));
         let (shut, watcher) = watch::channel(0);
-        let state = Arc::clone(&open);
+        let (lets_through, stalls) = (Arc::clone(&open), Arc::clone(&stalled));
         tokio::spawn(async move {
+            let mut held = Vec::new();
             while let Ok((client, _)) = listener.accept().await {
-                if state.load(Ordering::SeqCst) {
+                if stalls.load(Ordering::SeqCst) {
+                    held.push(client);
+                } else if lets_through.load(Ordering::SeqCst) {
                     tokio::spawn(carry(client, target.clone(), watcher.clone()));
                 }
             }
         });
-        Self { url: own, open, shut }
+        Self { url: own, open, stalled, shut }
     }
 
     /// Lets nothing through any more; connections under way break.
@@ -39,8 +45,15 @@ impl Gate {
         self.shut.send_modify(|times| *times += 1);
     }
 
+    /// Takes calls and answers none.
+    pub fn stall(&self) {
+        self.stalled.store(true, Ordering::SeqCst);
+        self.shut.send_modify(|times| *times += 1);
+    }
+
     /// Lets everything through again.
     pub fn open(&self) {
+        self.stalled.store(false, Ordering::SeqCst);
         self.open.store(true, Ordering::SeqCst);
     }
 }

@@ -20,6 +20,7 @@ pub mod process;
 pub mod python;
 pub mod renter;
 pub mod scene;
+pub mod socket;
 pub mod tools;
 pub mod upstream;
 pub mod world;

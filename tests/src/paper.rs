@@ -156,6 +156,17 @@ impl Count {
         root(&self.leaves)
     }
 
+    /// Roots of the perfect subtrees, largest first, one for each set bit of the size.
+    pub fn peaks(&self) -> Vec<B256> {
+        let (mut rest, mut peaks) = (&self.leaves[..], Vec::new());
+        while !rest.is_empty() {
+            let (tree, others) = rest.split_at(1 << rest.len().ilog2());
+            peaks.push(root(tree));
+            rest = others;
+        }
+        peaks
+    }
+
     /// Root over the first so many.
     pub fn root_at(&self, tokens: usize) -> B256 {
         root(&self.leaves[..tokens])

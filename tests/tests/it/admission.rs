@@ -4,8 +4,9 @@ use alloy_primitives::{Address, B256};
 use capstan_base::Amount;
 use capstan_chain::{LocalSigner, calls};
 use capstan_tests::paper::Paper;
-use capstan_tests::renter::{Renter, Wire, init};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene, terms};
+use capstan_tests::socket::{Wire, init};
 use serde_json::{Value, json};
 
 /// Sends a `session_init` with a good proof, changed, and gives the error's code.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use capstan_tests::renter::{Renter, Wire};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
+use capstan_tests::socket::Wire;
 use serde_json::json;
 
 #[tokio::test]

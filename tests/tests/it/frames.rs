@@ -1,7 +1,8 @@
 //! Bad frames: each gets its error code, the host stays up, the session goes on unharmed.
 
-use capstan_tests::renter::{Renter, Wire, init};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
+use capstan_tests::socket::{Wire, init};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 

@@ -1,12 +1,13 @@
 //! Chains that do not answer and accounts that cannot pay: nothing is lost, all of it is late.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy_primitives::U256;
 use capstan_tests::gate::Gate;
 use capstan_tests::oracle;
-use capstan_tests::renter::{Renter, Wire};
+use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
+use capstan_tests::socket::Wire;
 use serde_json::{Value, json};
 
 async fn health(scene: &Scene) -> Value {
@@ -64,6 +65,53 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
     gate.open();
     scene.settles_for(&paper, renter.owed()).await;
     assert_eq!(scene.ended_by(&paper).await, "end");
+}
+
+#[tokio::test]
+async fn a_chain_that_takes_calls_and_answers_none_holds_nobody_up() {
+    let mut scene = Scene::start("").await;
+    scene.host.kill().await;
+    let gate = Gate::before(&scene.chain().anvil.url).await;
+    let through = scene.world.configure_through(&gate.url, "\n[host]\ndrain_seconds = 2\n");
+    scene.restart_with(&through).await;
+    let (paper, late) = (scene.open(DEPOSIT).await, scene.open(DEPOSIT).await);
+    let mut renter = Renter::attach(&scene.url, &paper).await;
+    gate.stall();
+    let begun = Instant::now();
+    let mut wire = Wire::connect(&scene.url).await;
+    wire.init(&late, 0).await;
+    // Admitted sessions are served while the other one waits for its chain.
+    renter.ask("Tell me a story about a fox.", 50).await;
+    renter.to_end().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(wire.error_code().await, "chain_unavailable");
+    assert_eq!(health(&scene).await["chains"][0]["reachable"], false);
+    // A shutdown does not wait for the chain either; what is stored is sent at the next start.
+    let begun = Instant::now();
+    assert!(scene.host.terminate().await);
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(scene.closings(&paper).await.is_empty());
+    gate.open();
+    scene.restart_with(&through).await;
+    scene.settles_for(&paper, renter.owed()).await;
+    assert_eq!(scene.ended_by(&paper).await, "host_shutdown");
+}
+
+#[tokio::test]
+async fn a_session_that_expired_while_the_host_was_down_is_settled_at_its_start() {
+    let mut scene = Scene::start("min_lifetime_seconds = 1").await;
+    let account = scene.world.account(0, 0).await;
+    let brief = scene.paper(&account, DEPOSIT, 4);
+    scene.fund(&brief).await;
+    let mut renter = Renter::attach(&scene.url, &brief).await;
+    renter.ask("What is a voucher?", 20).await;
+    renter.to_end().await;
+    scene.host.kill().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    scene.restart().await;
+    let begun = Instant::now();
+    scene.settles_for(&brief, renter.owed()).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "before anybody can time it out");
 }
 
 #[tokio::test]

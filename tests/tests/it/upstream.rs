@@ -46,6 +46,9 @@ impl Front {
     }
 }
 
+/// What the server sends, and what comes of it: so many tokens, or an error after so many.
+type Case = (Script, Result<u64, (&'static str, u64)>);
+
 #[tokio::test]
 async fn a_host_that_buys_from_another_host_settles_on_both_sides() {
     let scene = Scene::start("idle_seconds = 4").await;
@@ -82,8 +85,8 @@ async fn a_lying_or_broken_server_costs_the_renter_only_what_came() {
     let words = MODEL.tokenizer().encode("the owl and the fox", false).unwrap();
     let count = u64::try_from(words.len()).unwrap();
 
-    let good = |script: Script, expected: u64| (script, Ok(expected));
-    let cases: Vec<(&str, (Script, Result<u64, (&str, u64)>))> = vec![
+    let good = |script: Script, expected: u64| -> Case { (script, Ok(expected)) };
+    let cases: Vec<(&str, Case)> = vec![
         (
             "counts a hundred times what it sent",
             good(Script::events(&[ids(&words), usage(9_000, 100 * count), done.clone()]), count),
