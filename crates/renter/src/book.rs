@@ -69,6 +69,14 @@ pub enum Refusal {
         /// Where the host goes on.
         tokens: u64,
     },
+    /// Tokens or a prompt that nobody here asked for, or more of them than were asked for.
+    #[error("the host sent {tokens} tokens of request {request_id} that were not asked for")]
+    Unasked {
+        /// Request it names.
+        request_id: u64,
+        /// Tokens of this message.
+        tokens: u64,
+    },
     /// The prompt cannot be rendered or holds unknown ids.
     #[error("the prompt cannot be counted: {0}")]
     BadPrompt(String),
@@ -172,8 +180,9 @@ impl Book {
         if claimed != counted {
             return Err(Refusal::PromptMiscount { claimed, counted });
         }
+        self.expect_known(ids)?;
         for id in ids {
-            let piece = self.model.tokenizer().piece(*id).ok_or(Refusal::UnknownToken(*id))?;
+            let piece = self.model.tokenizer().piece(*id).unwrap_or_default();
             self.tally.push_input(*id, piece);
         }
         Ok(())
@@ -182,9 +191,7 @@ impl Book {
     /// Counts generated tokens.
     pub fn count_output(&mut self, index: u64, ids: &[u32]) -> Result<(), Refusal> {
         self.expect_index(index)?;
-        if let Some(unknown) = ids.iter().find(|id| self.model.tokenizer().piece(**id).is_none()) {
-            return Err(Refusal::UnknownToken(*unknown));
-        }
+        self.expect_known(ids)?;
         for id in ids {
             let piece = self.model.tokenizer().piece(*id).unwrap_or_default();
             self.tally.push_output(*id, piece);
@@ -222,6 +229,14 @@ impl Book {
         Ok((own, self.tally.state()))
     }
 
+    /// What this side would sign without being asked: its own count, if it is above the newest
+    /// voucher and within the budget.
+    pub fn unsigned(&self) -> Option<(Voucher, TallyState)> {
+        let own = self.tally.voucher(self.session_id).ok()?;
+        let open = own.amount > self.signed.amount && own.amount <= self.budget;
+        open.then(|| (own, self.tally.state()))
+    }
+
     /// The voucher is signed and stored.
     pub fn accept(&mut self, voucher: &Voucher, state: TallyState) {
         self.signed = Signed { amount: voucher.amount, state };
@@ -230,6 +245,14 @@ impl Book {
     /// The model's id on chain.
     pub fn model_id(&self) -> ModelId {
         ModelId(self.model.id().into())
+    }
+
+    /// Every id is looked up before the first one counts: what is refused changes nothing.
+    fn expect_known(&self, ids: &[u32]) -> Result<(), Refusal> {
+        match ids.iter().find(|id| self.model.tokenizer().piece(**id).is_none()) {
+            Some(unknown) => Err(Refusal::UnknownToken(*unknown)),
+            None => Ok(()),
+        }
     }
 
     fn expect_index(&self, index: u64) -> Result<(), Refusal> {
