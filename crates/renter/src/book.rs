@@ -53,14 +53,6 @@ pub enum Refusal {
         /// Tokens counted so far.
         expected: u64,
     },
-    /// Tokens that nobody asked for.
-    #[error("the host sent {tokens} tokens more than request {request_id} asked for")]
-    NotAsked {
-        /// Request they came under.
-        request_id: u64,
-        /// Tokens beyond it.
-        tokens: u64,
-    },
     /// The host counted another prompt.
     #[error("the host counted {claimed} prompt tokens, this side {counted}")]
     PromptMiscount {
@@ -75,6 +67,14 @@ pub enum Refusal {
     )]
     CannotRewind {
         /// Where the host goes on.
+        tokens: u64,
+    },
+    /// Tokens or a prompt that nobody here asked for, or more of them than were asked for.
+    #[error("the host sent {tokens} tokens of request {request_id} that were not asked for")]
+    Unasked {
+        /// Request it names.
+        request_id: u64,
+        /// Tokens of this message.
         tokens: u64,
     },
     /// The prompt cannot be rendered or holds unknown ids.
@@ -180,8 +180,9 @@ impl Book {
         if claimed != counted {
             return Err(Refusal::PromptMiscount { claimed, counted });
         }
+        self.expect_known(ids)?;
         for id in ids {
-            let piece = self.model.tokenizer().piece(*id).ok_or(Refusal::UnknownToken(*id))?;
+            let piece = self.model.tokenizer().piece(*id).unwrap_or_default();
             self.tally.push_input(*id, piece);
         }
         Ok(())
@@ -190,9 +191,7 @@ impl Book {
     /// Counts generated tokens.
     pub fn count_output(&mut self, index: u64, ids: &[u32]) -> Result<(), Refusal> {
         self.expect_index(index)?;
-        if let Some(unknown) = ids.iter().find(|id| self.model.tokenizer().piece(**id).is_none()) {
-            return Err(Refusal::UnknownToken(*unknown));
-        }
+        self.expect_known(ids)?;
         for id in ids {
             let piece = self.model.tokenizer().piece(*id).unwrap_or_default();
             self.tally.push_output(*id, piece);
@@ -230,6 +229,14 @@ impl Book {
         Ok((own, self.tally.state()))
     }
 
+    /// What this side would sign without being asked: its own count, if it is above the newest
+    /// voucher and within the budget.
+    pub fn unsigned(&self) -> Option<(Voucher, TallyState)> {
+        let own = self.tally.voucher(self.session_id).ok()?;
+        let open = own.amount > self.signed.amount && own.amount <= self.budget;
+        open.then(|| (own, self.tally.state()))
+    }
+
     /// The voucher is signed and stored.
     pub fn accept(&mut self, voucher: &Voucher, state: TallyState) {
         self.signed = Signed { amount: voucher.amount, state };
@@ -238,6 +245,14 @@ impl Book {
     /// The model's id on chain.
     pub fn model_id(&self) -> ModelId {
         ModelId(self.model.id().into())
+    }
+
+    /// Every id is looked up before the first one counts: what is refused changes nothing.
+    fn expect_known(&self, ids: &[u32]) -> Result<(), Refusal> {
+        match ids.iter().find(|id| self.model.tokenizer().piece(**id).is_none()) {
+            Some(unknown) => Err(Refusal::UnknownToken(*unknown)),
+            None => Ok(()),
+        }
     }
 
     fn expect_index(&self, index: u64) -> Result<(), Refusal> {

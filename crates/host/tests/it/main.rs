@@ -7,5 +7,8 @@
     reason = "a fixture that fails fails its test"
 )]
 
+mod ceiling;
 mod fixture;
 mod meter;
+mod session;
+mod stage;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use capstan_base::AttachChallenge;
+use capstan_base::{AttachChallenge, TallyState, Voucher};
 use capstan_kit::Backoff;
 use capstan_model::Utf8Stream;
 use capstan_store::VoucherOutcome;
@@ -27,18 +27,20 @@ const READ_AHEAD: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const SLOWEST_RETRY: Duration = Duration::from_secs(5);
 
-/// Tokens taken from this link's host that belong to no request of it: replayed ones of a process
-/// that is gone, or those that crossed a cancel. No host serves more than its window beyond a
-/// voucher, and this is the largest window.
-const MAX_ORPHANS: u64 = 4096;
+/// A connection that held this long was good: the next one is tried at once again.
+const STEADY_AFTER: Duration = Duration::from_secs(5);
 
-/// Tokens an answer may have beyond what was asked for: servers differ on whether the one that ends
-/// it counts, and those that tell no ids are retokenised.
-const ROUNDING: u64 = 8;
-
-/// Longest wait for a connection, and for a host to greet and to take the session in: it reads the
-/// chain meanwhile.
+/// Connecting, the challenge and the host's look at its chain take seconds at most.
 const ATTACH_WITHIN: Duration = Duration::from_secs(30);
+
+/// A half-open connection says nothing for ever; so the socket is pinged, and given up once three
+/// pings went by without any answer.
+const PING_EVERY: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(50);
+
+/// Tokens taken of a request that a former process of this side had asked for. They may be owed,
+/// but only as many as a host serves ahead; a host that sends more is refused.
+const FORMER_TOKENS: u64 = 256;
 
 /// Ends the task for good.
 enum Over {
@@ -83,8 +85,17 @@ struct Current {
     events: Option<mpsc::Sender<AnswerEvent>>,
     text: Utf8Stream,
     stop: StopFilter,
-    /// Tokens it may still get.
-    room: u64,
+    /// Tokens received for it.
+    made: u64,
+}
+
+impl Current {
+    /// Most tokens that were asked for: the limit, and in any case the context.
+    fn most(&self, context: usize) -> u64 {
+        let room = context.saturating_sub(self.ids.len());
+        let room = u64::try_from(room).unwrap_or(u64::MAX);
+        self.prompt.max_tokens.map_or(room, |limit| limit.min(room))
+    }
 }
 
 struct Task {
@@ -94,8 +105,8 @@ struct Task {
     current: Option<Current>,
     next_request: u64,
     ending: Option<oneshot::Sender<()>>,
-    /// Tokens that came under no request of this link.
-    orphans: u64,
+    /// Tokens taken of requests of a former process.
+    former: u64,
 }
 
 pub(super) async fn run(
@@ -112,15 +123,11 @@ pub(super) async fn run(
         current: None,
         next_request,
         ending: None,
-        orphans: 0,
+        former: 0,
     };
     let over = task.connect_and_serve(&mut orders).await;
     orders.close();
     task.finish(over);
-}
-
-fn count(items: usize) -> u64 {
-    u64::try_from(items).unwrap_or(u64::MAX)
 }
 
 impl Task {
@@ -129,20 +136,24 @@ impl Task {
         let fresh = || Backoff::new(FIRST_RETRY, SLOWEST_RETRY);
         let mut delays = fresh();
         loop {
-            let why = match self.connect_and_attach().await {
-                Ok((mut socket, running)) => {
-                    delays = fresh();
+            let why = match tokio::time::timeout(ATTACH_WITHIN, self.come_in()).await {
+                Ok(Ok((mut socket, running))) => {
+                    let since = Instant::now();
                     self.publish(|status| status.attached = true);
                     let left = self.serve(&mut socket, orders, running).await;
                     self.publish(|status| status.attached = false);
                     lost_at = Instant::now();
+                    if since.elapsed() >= STEADY_AFTER {
+                        delays = fresh();
+                    }
                     match left {
                         Leave::Over(over) => return over,
                         Leave::Broken(broken) => broken.to_string(),
                     }
                 }
-                Err(Leave::Over(over)) => return over,
-                Err(Leave::Broken(broken)) => broken.to_string(),
+                Ok(Err(Leave::Over(over))) => return over,
+                Ok(Err(Leave::Broken(broken))) => broken.to_string(),
+                Err(_) => "the host does not answer".to_owned(),
             };
             if orders.is_closed() && orders.is_empty() {
                 return Over::NoHandle;
@@ -156,18 +167,11 @@ impl Task {
         }
     }
 
-    /// A connection that is attached, within a time that no host can stretch.
-    async fn connect_and_attach(&mut self) -> Result<(Socket, Option<u64>), Leave> {
-        let attach = async {
-            let mut socket = Socket::connect(&self.context.host_url)
-                .await
-                .map_err(|error| Broken::new(error.to_string()))?;
-            let running = self.attach(&mut socket).await?;
-            Ok((socket, running))
-        };
-        tokio::time::timeout(ATTACH_WITHIN, attach)
-            .await
-            .unwrap_or_else(|_| Err(Broken::new("the host does not answer".to_owned()).into()))
+    async fn come_in(&mut self) -> Result<(Socket, Option<u64>), Leave> {
+        let connected = Socket::connect(&self.context.host_url).await;
+        let mut socket = connected.map_err(|error| Broken::new(error.to_string()))?;
+        let running = self.attach(&mut socket).await?;
+        Ok((socket, running))
     }
 
     /// Hello, proof, `session_init`, ready. Returns the request that still runs at the host.
@@ -244,16 +248,28 @@ impl Task {
         }
         // The answer to the ping follows everything that is replayed.
         socket.send(&FromRenter::Ping).await?;
-        let (mut replayed, mut told) = (false, false);
+        let (mut replayed, mut ended) = (false, false);
+        let mut pulse = tokio::time::interval(PING_EVERY);
         loop {
             if replayed {
                 self.send_next(socket).await?;
-                if self.ending.is_some() && self.current.is_none() && !told {
+                if self.ending.is_some() && self.current.is_none() && !ended {
+                    self.pay_what_is_open(socket).await?;
                     socket.send(&FromRenter::End).await?;
-                    told = true;
+                    ended = true;
                 }
             }
+            let unheld = orders.is_closed() && orders.is_empty() && self.ending.is_none();
+            if unheld && self.current.is_none() && self.waiting.is_empty() {
+                return Err(Leave::Over(Over::NoHandle));
+            }
             tokio::select! {
+                _ = pulse.tick() => {
+                    if socket.silent_for() > SILENCE {
+                        return Err(Broken::new("the host says nothing any more".to_owned()).into());
+                    }
+                    socket.ping().await?;
+                }
                 frame = socket.receive() => match frame? {
                     FromHost::Pong => {
                         if !replayed {
@@ -268,9 +284,6 @@ impl Task {
                         return Err(Broken::new("dropped on purpose".to_owned()).into());
                     }
                     Some(order) => self.on_order(order),
-                    None if self.current.is_none() && self.ending.is_none() => {
-                        return Err(Leave::Over(Over::NoHandle));
-                    }
                     None => {}
                 },
             }
@@ -324,9 +337,6 @@ impl Task {
         self.next_request = self.next_request.wrapping_add(1);
         prompt.request_id = self.next_request;
         let frame = FromRenter::Prompt(prompt.clone());
-        let context = count(self.context.book.model().context_length());
-        let room = context.saturating_sub(count(ids.len()));
-        let room = prompt.max_tokens.map_or(room, |asked| asked.min(room)).saturating_add(ROUNDING);
         self.current = Some(Current {
             stop: StopFilter::new(prompt.stop.clone()),
             prompt,
@@ -334,7 +344,7 @@ impl Task {
             reply: Some(reply),
             events: None,
             text: Utf8Stream::new(),
-            room,
+            made: 0,
         });
         socket.send(&frame).await?;
         Ok(())
@@ -346,7 +356,7 @@ impl Task {
                 self.on_accepted(request_id, index, input_tokens)?;
             }
             FromHost::Chunk(chunk) => {
-                self.expect_tokens(chunk.request_id, count(chunk.ids.len()))?;
+                self.expect_asked(chunk.request_id, chunk.ids.len())?;
                 self.context.book.count_output(chunk.index, &chunk.ids)?;
                 self.publish_counts();
                 self.deliver(socket, chunk.request_id, &chunk.ids, &chunk.logprobs).await?;
@@ -375,15 +385,16 @@ impl Task {
     }
 
     fn on_accepted(&mut self, request_id: u64, index: u64, claimed: u64) -> Result<(), Leave> {
-        let Some(current) = self
-            .current
-            .as_mut()
-            .filter(|current| current.prompt.request_id == request_id && current.reply.is_some())
+        let Some(current) =
+            self.current.as_mut().filter(|current| current.prompt.request_id == request_id)
         else {
-            // A prompt of a former process, which cannot be recounted, or one that was counted
-            // already: it is not signed for.
+            // A prompt of a former process: it cannot be recounted, so it is not signed for.
             return Err(Refusal::PromptMiscount { claimed, counted: 0 }.into());
         };
+        if current.reply.is_none() {
+            // It was counted once already; a second time would bill it twice.
+            return Err(Refusal::Unasked { request_id, tokens: claimed }.into());
+        }
         self.context.book.count_prompt(index, &current.ids, claimed)?;
         if let Some(reply) = current.reply.take() {
             let (events, receiver) = mpsc::channel(READ_AHEAD);
@@ -394,24 +405,23 @@ impl Task {
         Ok(())
     }
 
-    /// Whatever is counted is signed for, so only what was asked for is counted.
-    fn expect_tokens(&mut self, request_id: u64, tokens: u64) -> Result<(), Refusal> {
-        let asked = self
-            .current
-            .as_mut()
-            .filter(|current| current.prompt.request_id == request_id && current.reply.is_none());
-        let beyond = match asked {
-            Some(current) => {
-                let beyond = tokens.saturating_sub(current.room);
-                current.room = current.room.saturating_sub(tokens);
-                beyond
+    /// Counts nothing that was not asked for: a host could otherwise bill whatever it likes to send.
+    fn expect_asked(&mut self, request_id: u64, tokens: usize) -> Result<(), Leave> {
+        let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
+        let context = self.context.book.model().context_length();
+        let unasked = Refusal::Unasked { request_id, tokens };
+        let (made, most) = match &mut self.current {
+            Some(current) if current.prompt.request_id == request_id => {
+                if current.reply.is_some() {
+                    return Err(unasked.into());
+                }
+                let most = current.most(context);
+                (&mut current.made, most)
             }
-            None => {
-                self.orphans = self.orphans.saturating_add(tokens);
-                self.orphans.saturating_sub(MAX_ORPHANS)
-            }
+            _ => (&mut self.former, FORMER_TOKENS),
         };
-        if beyond == 0 { Ok(()) } else { Err(Refusal::NotAsked { request_id, tokens: beyond }) }
+        *made = made.saturating_add(tokens);
+        if *made > most { Err(unasked.into()) } else { Ok(()) }
     }
 
     /// Passes tokens on. A reader that hung up cancels the request; what came is owed.
@@ -455,9 +465,33 @@ impl Task {
         root: capstan_base::B256,
     ) -> Result<(), Leave> {
         let (voucher, state) = self.context.book.judge(amount, tokens, root)?;
+        if let Some((newest, _)) = &self.context.newest
+            && newest.voucher == voucher
+        {
+            // It was lost on the way, or the host could not store it.
+            let again = FromRenter::Voucher(newest.clone());
+            return Ok(socket.send(&again).await?);
+        }
         if voucher.amount <= self.context.book.signed() {
             return Ok(());
         }
+        self.sign_and_send(socket, voucher, state).await
+    }
+
+    /// Before it goes: a host that asks for its last voucher after the end of an answer gets it.
+    async fn pay_what_is_open(&mut self, socket: &mut Socket) -> Result<(), Leave> {
+        match self.context.book.unsigned() {
+            Some((voucher, state)) => self.sign_and_send(socket, voucher, state).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn sign_and_send(
+        &mut self,
+        socket: &mut Socket,
+        voucher: Voucher,
+        state: TallyState,
+    ) -> Result<(), Leave> {
         let key = self.context.key;
         let lost = |why: String| Leave::Over(Over::Lost(why));
         let signature = self

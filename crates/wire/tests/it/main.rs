@@ -5,6 +5,7 @@ mod answers;
 mod credential;
 mod errors;
 mod messages;
+mod page;
 mod requests;
 mod samples;
 mod stop;
