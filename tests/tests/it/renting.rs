@@ -85,17 +85,21 @@ async fn a_higher_ceiling_goes_on_where_the_lower_one_ended() {
 }
 
 #[tokio::test]
-async fn a_session_used_by_key_can_be_rented_on() {
-    let scene = Scene::start("idle_seconds = 30").await;
+async fn a_session_used_by_key_is_not_rented_on_and_stays_good_for_its_key() {
+    let scene = Scene::start("idle_seconds = 4").await;
     let key = ApiKey::make(&scene, "renter", "0.001", "0.0001").await;
     let (status, first) = key.chat("What is a voucher?", json!({})).await;
     assert_eq!(status, 200);
+    // A ceiling states no transcript, so this side has none to recount from.
     let mut again = command(&scene.world, &key.account, &key.data);
     again.args(["rent", "--resume", &key.session, "--listen", "127.0.0.1:0", "--model"]);
     again.arg(tools::model());
-    let mut rent = Process::start(again);
-    let url = listening(&mut rent).await;
-    let second = ask(&url, "What is a voucher?").await;
+    let (code, lines, _) = run(again).await;
+    assert_eq!(code, 1, "{lines:?}");
+    assert!(lines.last().unwrap()["error"].as_str().unwrap().contains("goes on from token"));
+    let (status, second) = key.chat("What is a voucher?", json!({})).await;
+    assert_eq!(status, 200, "{second}");
     assert_eq!(first["choices"][0]["message"], second["choices"][0]["message"]);
-    rent.terminate_for("settled").await;
+    let closed = key.settled(&scene).await;
+    assert!(closed.host_paid + closed.fee < key.ceiling);
 }
