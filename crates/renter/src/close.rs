@@ -5,7 +5,7 @@ use std::sync::Arc;
 use capstan_base::{Amount, SessionKey};
 use capstan_chain::{BlockTag, ChainClient, SessionState, SessionStatus, calls};
 use capstan_engine::Engine;
-use capstan_store::{Closing, Rental, RentalState, Store};
+use capstan_store::{Closing, Inclusion, IntentState, Rental, RentalState, Store};
 
 use crate::error::RenterError;
 use crate::open::intent;
@@ -59,8 +59,23 @@ impl Closer {
     /// Finalises a close whose challenge window is over.
     pub async fn finalize(&self, rental: &Rental) -> Result<(), RenterError> {
         let call = calls::finalize_session(rental.key.marketplace, &rental.terms);
-        self.engine.submit(intent(&rental.key, rental.terms.renter, "finalize", call)).await?;
-        Ok(())
+        let mut what = "finalize".to_owned();
+        loop {
+            let wish = intent(&rental.key, rental.terms.renter, &what, call.clone());
+            let id = self.engine.submit(wish).await?;
+            let reverted = |inclusion: Inclusion| !inclusion.success;
+            let found = self.engine.status(id).await?;
+            let dead = match found.state {
+                IntentState::Failed => true,
+                IntentState::Final => found.inclusion.is_some_and(reverted),
+                IntentState::Queued | IntentState::InFlight | IntentState::Included => false,
+            };
+            if !dead {
+                return Ok(());
+            }
+            // It came too early, or the endpoint was behind. Nothing else would ever pay this out.
+            what = format!("finalize-after-{}", id.0);
+        }
     }
 
     /// Notes that the host was told to settle.

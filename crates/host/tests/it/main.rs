@@ -10,5 +10,7 @@
 mod ceiling;
 mod fixture;
 mod meter;
+mod reference;
 mod session;
 mod stage;
+mod upstream;
