@@ -13,4 +13,5 @@ mod meter;
 mod reference;
 mod session;
 mod stage;
+mod table;
 mod upstream;
