@@ -16,9 +16,12 @@ use tokio::sync::oneshot;
 
 use super::{Backend, BackendError, GenerateRequest, GeneratedToken, Generation, Step};
 
+/// A sequence that comes back from a worker; no step if it took in a stretch of its prompt.
+type Worked = (Box<Sampled>, Result<Option<Step>, BackendError>);
+
 struct Unit {
     sampled: Box<Sampled>,
-    done: oneshot::Sender<(Box<Sampled>, Result<Option<Step>, BackendError>)>,
+    done: oneshot::Sender<Worked>,
 }
 
 /// Worker threads around one model.
@@ -85,7 +88,7 @@ impl Backend for ReferenceBackend {
 
 enum State {
     Idle(Box<Sampled>),
-    Working(oneshot::Receiver<(Box<Sampled>, Result<Option<Step>, BackendError>)>),
+    Working(oneshot::Receiver<Worked>),
     Lost,
 }
 
