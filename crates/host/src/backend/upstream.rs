@@ -174,6 +174,9 @@ impl Generation for UpstreamGeneration {
             // `chunk` keeps unread bytes in the connection, so dropping this wait loses nothing.
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.buffer.extend_from_slice(&bytes),
+                // A last line without its line end is still a line; some servers send no `[DONE]`.
+                Ok(None) if !self.buffer.is_empty() => self.buffer.push(b'\n'),
+                Ok(None) if self.reason.is_some() => self.on_done()?,
                 Ok(None) => {
                     return Err(BackendError::Failed("the upstream ended mid-answer".into()));
                 }
@@ -227,6 +230,11 @@ impl UpstreamGeneration {
                         return Err(BackendError::Miscount(format!(
                             "token id {id} is not in the model's vocabulary"
                         )));
+                    }
+                    if self.model.tokenizer().ends_answer(id) {
+                        // Some servers send the token that ended the answer. It is no part of one.
+                        self.counted = self.counted.saturating_add(1);
+                        continue;
                     }
                     let logprob = logprobs.as_ref().and_then(|all| *all.get(position)?);
                     self.ready.push_back(GeneratedToken { id, logprob });

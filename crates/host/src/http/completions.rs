@@ -76,8 +76,10 @@ fn credential(state: &FrontState, headers: &HeaderMap) -> Result<Credential, Api
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(str::trim);
+        .and_then(|value| value.split_once(' '))
+        // The scheme's case does not matter (RFC 9110, section 11.1).
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim());
     match bearer.map(Credential::decode) {
         Some(Ok(credential)) => Ok(credential),
         Some(Err(error @ CredentialError::Damaged)) => {

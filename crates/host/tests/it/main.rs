@@ -10,5 +10,8 @@
 mod ceiling;
 mod fixture;
 mod meter;
+mod reference;
 mod session;
 mod stage;
+mod table;
+mod upstream;

@@ -171,7 +171,7 @@ impl Stage {
 
     /// The host's process dies and comes back with what its store holds.
     pub async fn restart(&mut self) {
-        self.task.abort();
+        self.kill();
         let record = self.record().await;
         let deposit = self.terms.deposit;
         let window = self.context.config.window;
@@ -183,6 +183,11 @@ impl Stage {
         let expires = Instant::now() + Duration::from_secs(600);
         self.task = tokio::spawn(self.actor(meter, expires).run(mailbox));
         self.session = session;
+    }
+
+    /// The host's process dies.
+    pub fn kill(&self) {
+        self.task.abort();
     }
 
     pub async fn record(&self) -> Session {

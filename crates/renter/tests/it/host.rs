@@ -122,8 +122,12 @@ impl Peer {
 
     /// The next frame; pings are answered on the way. `None` once the renter has gone.
     pub async fn receive(&mut self) -> Option<FromRenter> {
+        timeout(SOON, self.next()).await.expect("nothing comes")
+    }
+
+    async fn next(&mut self) -> Option<FromRenter> {
         loop {
-            match timeout(SOON, self.socket.next()).await.expect("nothing comes")? {
+            match self.socket.next().await? {
                 Ok(Message::Text(text)) => match decode(text.as_str()).unwrap() {
                     FromRenter::Ping => self.send(FromHost::Pong).await,
                     frame => return Some(frame),

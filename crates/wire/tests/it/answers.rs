@@ -6,7 +6,7 @@ use capstan_wire::openai::{
 };
 use capstan_wire::session::FinishReason;
 use capstan_wire::{ApiError, ErrorCode};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 fn chat(extra: Value) -> GenerationRequest {
@@ -34,17 +34,20 @@ fn assembler(request: &GenerationRequest) -> Assembler {
     Assembler::new(request, "m".into(), "00ff", 1_700_000_000)
 }
 
-async fn streamed(request: &GenerationRequest, events: Vec<AnswerEvent>) -> Vec<String> {
-    payloads(assembler(request), vec![1, 2, 3], stream::iter(events)).collect().await
+fn streamed(request: &GenerationRequest, events: Vec<AnswerEvent>) -> Vec<String> {
+    payloads(assembler(request), vec![1, 2, 3], stream::iter(events))
+        .collect()
+        .now_or_never()
+        .unwrap()
 }
 
 fn parsed(payloads: &[String]) -> Vec<Value> {
     payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect()
 }
 
-#[tokio::test]
-async fn a_chat_stream_is_the_contracts_to_the_byte() {
-    let payloads = streamed(&chat(json!({})), answer()).await;
+#[test]
+fn a_chat_stream_is_the_contracts_to_the_byte() {
+    let payloads = streamed(&chat(json!({})), answer());
     let chunk = |delta: Value, reason: Value| {
         json!({
             "id": "chatcmpl-00ff", "object": "chat.completion.chunk", "created": 1_700_000_000,
@@ -65,10 +68,10 @@ async fn a_chat_stream_is_the_contracts_to_the_byte() {
     );
 }
 
-#[tokio::test]
-async fn usage_comes_last_with_no_choices_and_is_null_before() {
+#[test]
+fn usage_comes_last_with_no_choices_and_is_null_before() {
     let request = chat(json!({ "stream_options": { "include_usage": true } }));
-    let payloads = streamed(&request, answer()).await;
+    let payloads = streamed(&request, answer());
     let chunks = parsed(&payloads[..payloads.len() - 1]);
     let (usage, rest) = chunks.split_last().unwrap();
     assert_eq!(usage["choices"], json!([]));
@@ -80,19 +83,19 @@ async fn usage_comes_last_with_no_choices_and_is_null_before() {
     }
 }
 
-#[tokio::test]
-async fn running_usage_rises_with_each_chunk() {
+#[test]
+fn running_usage_rises_with_each_chunk() {
     let options = json!({ "include_usage": true, "continuous_usage_stats": true });
-    let payloads = streamed(&completion(json!({ "stream_options": options })), answer()).await;
+    let payloads = streamed(&completion(json!({ "stream_options": options })), answer());
     let chunks = parsed(&payloads[..payloads.len() - 1]);
     let counts: Vec<_> = chunks.iter().map(|chunk| &chunk["usage"]["completion_tokens"]).collect();
     assert_eq!(counts, [1, 2, 2, 2]);
 }
 
-#[tokio::test]
-async fn ids_and_log_probabilities_come_if_they_are_asked_for() {
+#[test]
+fn ids_and_log_probabilities_come_if_they_are_asked_for() {
     let request = chat(json!({ "logprobs": true, "return_token_ids": true }));
-    let chunks = streamed(&request, answer()).await;
+    let chunks = streamed(&request, answer());
     let chunks = parsed(&chunks[..chunks.len() - 1]);
     assert_eq!(chunks[0]["prompt_token_ids"], json!([1, 2, 3]));
     let choice = &chunks[1]["choices"][0];
@@ -101,36 +104,37 @@ async fn ids_and_log_probabilities_come_if_they_are_asked_for() {
     assert_eq!(choice["logprobs"]["content"], json!([known]));
 }
 
-#[tokio::test]
-async fn a_failure_ends_without_done() {
+#[test]
+fn a_failure_ends_without_done() {
     let failed = AnswerEvent::Failed(ApiError::new(ErrorCode::BackendFailed, "it failed"));
     for (events, code) in [
         (vec![token(7, "He"), failed], "backend_failed"),
         (vec![token(7, "He")], "session_closed"),
         (vec![], "session_closed"),
     ] {
-        let payloads = streamed(&chat(json!({})), events.clone()).await;
+        let payloads = streamed(&chat(json!({})), events.clone());
         assert!(!payloads.iter().any(|payload| payload == "[DONE]"));
         let chunks = parsed(&payloads);
         assert_eq!(chunks.last().unwrap()["error"]["code"], code);
-        let refused = whole(&assembler(&chat(json!({}))), &[1], stream::iter(events)).await;
+        let refused =
+            whole(&assembler(&chat(json!({}))), &[1], stream::iter(events)).now_or_never().unwrap();
         assert_eq!(refused.unwrap_err().code.as_str(), code);
     }
 }
 
-#[tokio::test]
-async fn nothing_follows_the_end() {
+#[test]
+fn nothing_follows_the_end() {
     let mut events = answer();
     events.extend([token(9, "more"), events[2].clone()]);
-    let payloads = streamed(&chat(json!({})), events).await;
+    let payloads = streamed(&chat(json!({})), events);
     assert_eq!(payloads.last().unwrap(), "[DONE]");
     assert_eq!(payloads.len(), 5);
 }
 
-#[tokio::test]
-async fn held_back_text_is_shown_before_the_end() {
+#[test]
+fn held_back_text_is_shown_before_the_end() {
     let end = AnswerEvent::Finished { reason: FinishReason::Length, text: "EN".into() };
-    let payloads = streamed(&completion(json!({})), vec![token(7, "a"), end]).await;
+    let payloads = streamed(&completion(json!({})), vec![token(7, "a"), end]);
     let chunks = parsed(&payloads[..payloads.len() - 1]);
     let texts: Vec<_> = chunks.iter().map(|chunk| &chunk["choices"][0]["text"]).collect();
     assert_eq!(texts, ["a", "EN", ""]);
@@ -139,10 +143,13 @@ async fn held_back_text_is_shown_before_the_end() {
     assert!(chunks[0]["id"].as_str().unwrap().starts_with("cmpl-"));
 }
 
-#[tokio::test]
-async fn a_whole_chat_answer_is_the_contracts() {
+#[test]
+fn a_whole_chat_answer_is_the_contracts() {
     let request = chat(json!({}));
-    let body = whole(&assembler(&request), &[1, 2, 3], stream::iter(answer())).await.unwrap();
+    let body = whole(&assembler(&request), &[1, 2, 3], stream::iter(answer()))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let expected = json!({
         "id": "chatcmpl-00ff", "object": "chat.completion", "created": 1_700_000_000,
         "model": "m", "system_fingerprint": null,
@@ -155,11 +162,14 @@ async fn a_whole_chat_answer_is_the_contracts() {
     assert_eq!(body, expected);
 }
 
-#[tokio::test]
-async fn the_node_protocols_answer_has_its_flat_fields_too() {
+#[test]
+fn the_node_protocols_answer_has_its_flat_fields_too() {
     let request: InferenceRequest = serde_json::from_value(json!({ "prompt": "hi" })).unwrap();
     let request = request.into_generation().unwrap();
-    let body = whole(&assembler(&request), &[1, 2, 3], stream::iter(answer())).await.unwrap();
+    let body = whole(&assembler(&request), &[1, 2, 3], stream::iter(answer()))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     assert_eq!(body["response"], "Hello");
     assert_eq!(body["tokens_used"], 5);
     assert_eq!(body["finish_reason"], "stop");

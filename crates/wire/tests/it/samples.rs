@@ -175,7 +175,7 @@ pub fn from_host() -> impl Strategy<Value = FromHost> {
     prop_oneof![
         hello.prop_map(FromHost::Hello),
         ready.prop_map(FromHost::SessionReady),
-        three.clone().prop_map(|(request_id, index, input_tokens)| FromHost::PromptAccepted {
+        three.prop_map(|(request_id, index, input_tokens)| FromHost::PromptAccepted {
             request_id,
             index,
             input_tokens
