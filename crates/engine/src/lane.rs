@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use capstan_base::UnixSeconds;
+use capstan_chain::{BlockTag, ChainError, Finality};
 use capstan_store::{EngineStore, IntentFilter, IntentId, IntentState, LaneKey, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{ChainError, HeadTag, LaneChain};
-use crate::config::{FinalityPolicy, LaneConfig};
+use crate::chain::LaneChain;
+use crate::config::LaneConfig;
 use crate::core::{Effect, Event, Lane, View};
 use crate::signer::LaneSigner;
 use crate::telemetry;
@@ -103,7 +104,8 @@ impl Worker {
                 Err(error) => {
                     telemetry::count(telemetry::CHAIN_ERRORS, self.key);
                     tracing::warn!(
-                        chain_id = self.key.chain_id.0, error = %error,
+                        chain_id = self.key.chain_id.0,
+                        error = &error as &dyn std::error::Error,
                         "could not look at the chain"
                     );
                 }
@@ -141,27 +143,28 @@ impl Worker {
 
     /// The head first: what is read after it may be newer than it, never older.
     async fn view(&self) -> Result<View, ChainError> {
-        let head = self.chain.head(HeadTag::Included).await?;
-        let head = head.ok_or_else(|| ChainError {
-            operation: "read the head",
-            message: "there is none".to_owned(),
+        let head = self.chain.block(BlockTag::Latest).await?;
+        let head = head.ok_or_else(|| ChainError::Inconsistent {
+            chain: self.key.chain_id,
+            operation: "reading the head",
+            detail: "there is no such block".to_owned(),
         })?;
+        let height = async |tag| Ok(self.chain.block(tag).await?.map(|block| block.number));
         let final_height = async {
             match self.config.finality {
-                FinalityPolicy::Depth(depth) => Ok(head.number.checked_sub(depth)),
-                FinalityPolicy::Tag(HeadTag::Included) => Ok(Some(head.number)),
-                FinalityPolicy::Tag(tag) => {
-                    self.chain.head(tag).await.map(|tagged| tagged.map(|head| head.number))
-                }
+                Finality::Latest => Ok(Some(head.number)),
+                Finality::Safe => height(BlockTag::Safe).await,
+                Finality::Finalized => height(BlockTag::Finalized).await,
+                Finality::Depth(blocks) => Ok(head.number.checked_sub(blocks)),
             }
         };
-        let (final_height, account_nonce, balance, fees) = futures_util::try_join!(
+        let (final_height, account_nonce, balance, gas_price) = futures_util::try_join!(
             final_height,
             self.chain.account_nonce(self.key.sender),
             self.chain.balance(self.key.sender),
-            self.chain.suggest_fees(),
+            self.chain.gas_price(),
         )?;
-        Ok(View { head, final_height, account_nonce, balance, fees, now: now() })
+        Ok(View { head, final_height, account_nonce, balance, gas_price, now: now() })
     }
 }
 
