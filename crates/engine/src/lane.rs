@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use capstan_base::UnixSeconds;
 use capstan_chain::{BlockTag, ChainError, Finality};
+use capstan_kit::{Clock, SystemClock};
 use capstan_store::{EngineStore, IntentFilter, IntentId, IntentState, LaneKey, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Notify;
@@ -26,9 +25,6 @@ const WIDTH: usize = 16;
 /// Queued intents taken up per round; the rest come in the next.
 const INTAKE: u32 = 256;
 
-/// First and longest pause before a lane whose store failed starts again from the store.
-const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-
 /// What a lane's task works with.
 pub(crate) struct Worker {
     pub(crate) key: LaneKey,
@@ -48,34 +44,24 @@ pub(crate) struct Running {
 }
 
 impl Worker {
-    /// Runs until cancelled.
-    pub(crate) async fn run(&self, cancel: &CancellationToken) {
-        let mut pause = RESTART.0;
-        loop {
-            let failed = tokio::select! {
-                () = cancel.cancelled() => return,
-                result = self.run_from_store(&mut pause) => result,
-            };
-            if let Err(error) = failed {
+    /// Runs until cancelled; an error of the store ends it, and the next run starts from the store.
+    pub(crate) async fn run(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        tokio::select! {
+            () = cancel.cancelled() => Ok(()),
+            result = self.run_from_store() => result.inspect_err(|error| {
                 tracing::error!(
                     chain_id = self.key.chain_id.0, sender = %self.key.sender,
-                    error = &error as &dyn std::error::Error,
+                    error = error as &dyn std::error::Error,
                     "the lane starts again from the store"
                 );
-            }
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = pause.saturating_mul(2).min(RESTART.1);
+            }),
         }
     }
 
-    async fn run_from_store(&self, pause: &mut Duration) -> Result<(), StoreError> {
+    async fn run_from_store(&self) -> Result<(), StoreError> {
         let mut running = self.restore().await?;
         loop {
             self.round(&mut running).await?;
-            *pause = RESTART.0;
             let interval = if running.lane.is_idle() {
                 self.config.idle_interval
             } else {
@@ -124,7 +110,7 @@ impl Worker {
                 .try_collect()
                 .await?;
         }
-        telemetry::gauge(self.key, &running.lane, now());
+        telemetry::gauge(self.key, &running.lane, SystemClock.now());
         Ok(())
     }
 
@@ -164,16 +150,8 @@ impl Worker {
             self.chain.balance(self.key.sender),
             self.chain.gas_price(),
         )?;
-        Ok(View { head, final_height, account_nonce, balance, gas_price, now: now() })
+        Ok(View { head, final_height, account_nonce, balance, gas_price, now: SystemClock.now() })
     }
-}
-
-/// This machine's clock; a time before 1970 or past 40 bits counts as the bound.
-fn now() -> UnixSeconds {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since_epoch| since_epoch.as_secs());
-    UnixSeconds::new(seconds).unwrap_or(UnixSeconds::MAX)
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use capstan_base::B256;
 use capstan_chain::{BlockTag, ChainError, SendOutcome, TxFields};
+use capstan_kit::{Clock, SystemClock, causes};
 use capstan_store::{
     Broadcast, Failure, Inclusion, IntentId, LaneKey, NewAttempt, NewIntent, StoreError,
 };
 
-use super::{Worker, now};
+use super::Worker;
 use crate::core::{Canonical, Effect, Event, Look};
 use crate::telemetry;
 use crate::waiters::Outcome;
@@ -64,7 +65,7 @@ impl Worker {
         let nonce = tx.nonce;
         let signed = match self.signer.sign(tx).await {
             Ok(signed) => signed,
-            Err(error) => return Ok(Event::NotSigned { nonce, reason: error.to_string() }),
+            Err(error) => return Ok(Event::NotSigned { nonce, reason: causes(&error) }),
         };
         let attempt = NewAttempt {
             intent,
@@ -74,7 +75,7 @@ impl Worker {
             gas_limit: tx.gas_limit,
             max_fee: tx.fees.max_fee(),
             priority_fee: tx.fees.priority_fee(),
-            signed_at: now(),
+            signed_at: SystemClock.now(),
         };
         let number = self.store.record_attempt(attempt).await?;
         telemetry::count(telemetry::ATTEMPTS, self.key);
