@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use capstan_base::{Address, Amount, ChainId, UnixSeconds};
-use capstan_chain::{ChainClient, ChainConfig, LocalSigner};
-use capstan_engine::{Engine, LaneChain, LaneSigner};
-use capstan_kit::{Clock, SystemClock};
-use capstan_store::Store;
+use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
+use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
+use capstan_engine::{Engine, LaneChain, LaneSigner, Outcome};
+use capstan_kit::{Clock, SystemClock, causes};
+use capstan_store::{NewIntent, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Global;
@@ -91,13 +91,44 @@ impl Context {
         Engine::start(Arc::new(store.clone()), lanes, signers, config, self.stop.child_token())
             .context("cannot start the engine")
     }
+
+    /// Sends one call from this account and waits until it is final. Each use is an effect of its
+    /// own: what an earlier one did may have been undone since.
+    pub async fn send(
+        &self,
+        engine: &Engine,
+        chain: &ChainClient,
+        what: &str,
+        call: Call,
+    ) -> Result<B256> {
+        let Call { to, value, data } = call;
+        let id = engine
+            .submit(NewIntent {
+                idempotency_key: format!("{what}/{}/{}", chain.chain_id(), B256::random()),
+                chain_id: chain.chain_id(),
+                sender: self.account(),
+                to,
+                value,
+                data,
+                gas_limit: None,
+                max_cost: None,
+                not_before: None,
+                deadline: None,
+                label: what.to_owned(),
+            })
+            .await?;
+        match engine.wait(id).await? {
+            Outcome::Final { tx_hash, success: true, .. } => Ok(tx_hash),
+            Outcome::Final { tx_hash, .. } => bail!("{what} reverted in {tx_hash}"),
+            Outcome::Failed(failure) => bail!("{what} was refused: {}", failure.detail),
+        }
+    }
 }
 
 /// Checks a chain at start; every finding is reported.
 pub async fn verify(client: &ChainClient) -> Result<()> {
     if let Err(findings) = client.verify().await {
-        let findings: Vec<_> =
-            findings.iter().map(|finding| format!("{:#}", anyhow::anyhow!("{finding}"))).collect();
+        let findings: Vec<_> = findings.iter().map(|finding| causes(finding)).collect();
         bail!("chain {} ({}): {}", client.config().title, client.chain_id(), findings.join("; "));
     }
     Ok(())

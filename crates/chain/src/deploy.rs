@@ -170,7 +170,7 @@ async fn send(
         value,
         data,
         gas_limit: gas.saturating_add(gas.saturating_mul(GAS_MARGIN) / 100),
-        fees: client.suggest_fees().await?,
+        fees: client.gas_price().await?.offer(),
     };
     let signed = signer
         .sign_transaction(&fields)
@@ -201,7 +201,7 @@ async fn poor(
     signer: &LocalSigner,
     fields: &TxFields,
 ) -> Result<ChainError, ChainError> {
-    let gas = U256::from(fields.gas_limit).saturating_mul(U256::from(fields.fees.max_per_gas()));
+    let gas = U256::from(fields.gas_limit).saturating_mul(U256::from(fields.fees.max_fee()));
     Ok(ChainError::InsufficientBalance {
         chain: client.chain_id(),
         token: client.config().native.symbol.clone(),

@@ -1,19 +1,48 @@
-//! What a transaction offers for gas.
+//! What gas costs, and what a transaction offers for it.
 
 use core::fmt;
 use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-/// Gas price of one transaction, wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fees {
+/// What a chain asks for gas now, wei per gas, its gas multiplier applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GasPrice {
     /// EIP-1559.
+    Eip1559 {
+        /// Base fee of the newest block.
+        base: u128,
+        /// Suggested priority fee.
+        priority: u128,
+    },
+    /// A chain without a base fee.
+    Legacy {
+        /// Suggested price.
+        gas_price: u128,
+    },
+}
+
+impl GasPrice {
+    /// What to offer at this price: twice the base fee outlasts six full blocks of its steepest rise
+    /// (an eighth each on Ethereum).
+    pub const fn offer(self) -> Fees {
+        match self {
+            Self::Eip1559 { base, priority } => Fees::Eip1559 {
+                max_fee: base.saturating_mul(2).saturating_add(priority),
+                priority_fee: priority,
+            },
+            Self::Legacy { gas_price } => Fees::Legacy { gas_price },
+        }
+    }
+}
+
+/// What one transaction offers for gas, wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fees {
+    /// EIP-1559, transaction type 2.
     Eip1559 {
         /// The most that is paid per gas, base fee included.
         max_fee: u128,
         /// Of which at most this goes to the block's producer.
-        max_priority: u128,
+        priority_fee: u128,
     },
     /// EIP-155, for chains without a base fee.
     Legacy {
@@ -24,19 +53,27 @@ pub enum Fees {
 
 impl Fees {
     /// The most that is paid per gas.
-    pub fn max_per_gas(&self) -> u128 {
+    pub const fn max_fee(self) -> u128 {
         match self {
-            Self::Eip1559 { max_fee, .. } => *max_fee,
-            Self::Legacy { gas_price } => *gas_price,
+            Self::Eip1559 { max_fee, .. } => max_fee,
+            Self::Legacy { gas_price } => gas_price,
         }
     }
 
-    /// From a base fee and a tip: twice the base fee outlasts six full blocks of its steepest rise
-    /// (12.5 % each on Ethereum). The multiplier raises both parts.
-    pub fn from_base_fee(base_fee: u128, priority: u128, multiplier: GasMultiplier) -> Self {
-        let max_priority = multiplier.apply(priority);
-        let max_fee = multiplier.apply(base_fee).saturating_mul(2).saturating_add(max_priority);
-        Self::Eip1559 { max_fee, max_priority }
+    /// The most that goes to the block's producer, if that is said apart.
+    pub const fn priority_fee(self) -> Option<u128> {
+        match self {
+            Self::Eip1559 { priority_fee, .. } => Some(priority_fee),
+            Self::Legacy { .. } => None,
+        }
+    }
+
+    /// From the pair of [`Fees::max_fee`] and [`Fees::priority_fee`].
+    pub const fn from_parts(max_fee: u128, priority_fee: Option<u128>) -> Self {
+        match priority_fee {
+            Some(priority_fee) => Self::Eip1559 { max_fee, priority_fee },
+            None => Self::Legacy { gas_price: max_fee },
+        }
     }
 }
 
@@ -97,8 +134,8 @@ mod tests {
     #[test]
     fn twice_the_base_fee_and_the_tip_are_offered() {
         assert_eq!(
-            Fees::from_base_fee(100, 7, "2".parse().unwrap()),
-            Fees::Eip1559 { max_fee: 414, max_priority: 14 }
+            GasPrice::Eip1559 { base: 200, priority: 14 }.offer(),
+            Fees::Eip1559 { max_fee: 414, priority_fee: 14 }
         );
     }
 }

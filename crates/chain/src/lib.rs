@@ -23,10 +23,10 @@ pub mod types;
 pub use bindings::calls::{self, Call, NewOffer};
 pub use client::ChainClient;
 pub use error::{ChainError, RpcError, SignerError};
-pub use fees::{Fees, GasMultiplier};
+pub use fees::{Fees, GasMultiplier, GasPrice};
 pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, NativeCoin, Token};
 pub use rpc::{RpcPool, RpcUrl, SendOutcome};
-pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields};
+pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields, TxTarget};
 pub use types::{
     BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, OpenedSession, Receipt,
     SessionState, SessionStatus,

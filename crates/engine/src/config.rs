@@ -4,23 +4,16 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use capstan_base::ChainId;
+use capstan_chain::{ChainConfig, Finality};
 
-use crate::chain::HeadTag;
-
-/// When a block counts as final on a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinalityPolicy {
-    /// At or below the chain's own tag.
-    Tag(HeadTag),
-    /// This many blocks on top of it.
-    Depth(u64),
-}
+/// A lane looks twice per block, and no more often than this however fast the blocks.
+const FASTEST_POLL: Duration = Duration::from_millis(100);
 
 /// How one lane behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneConfig {
     /// When a block counts as final.
-    pub finality: FinalityPolicy,
+    pub finality: Finality,
     /// Time between looks at the chain while there is work. About half a block.
     pub poll_interval: Duration,
     /// Time between looks at the outbox while there is none; a notification comes sooner.
@@ -40,7 +33,7 @@ pub struct LaneConfig {
 impl Default for LaneConfig {
     fn default() -> Self {
         Self {
-            finality: FinalityPolicy::Tag(HeadTag::Safe),
+            finality: Finality::Safe,
             poll_interval: Duration::from_secs(1),
             idle_interval: Duration::from_secs(5),
             // The guaranteed slots of one sender in the pools of geth and reth.
@@ -64,6 +57,19 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// Finality and pace as each chain's configuration says.
+    pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
+        let lane = |chain: &ChainConfig| LaneConfig {
+            finality: chain.finality,
+            poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
+            ..LaneConfig::default()
+        };
+        Self {
+            default: LaneConfig::default(),
+            chains: chains.map(|chain| (chain.chain_id, lane(chain))).collect(),
+        }
+    }
+
     /// What applies to a chain.
     pub fn lane(&self, chain_id: ChainId) -> &LaneConfig {
         self.chains.get(&chain_id).unwrap_or(&self.default)

@@ -1,13 +1,16 @@
 //! What every [`LaneChain`] must do, as one check that any adapter's tests can run.
 //!
-//! The fake chain passes it here; an adapter on a real node passes it where that node is started.
+//! The fake chain passes it, and so does `capstan-chain`'s client on anvil.
 
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, U256};
+use capstan_chain::{
+    BlockTag, Call, ChainError, SendOutcome, SignedTransaction, SignerError, TxFields,
+};
 
-use crate::chain::{Call, ChainError, Estimate, Fees, HeadTag, LaneChain, SendOutcome};
-use crate::signer::{LaneSigner, SignedTx, SignerError, TxFees, UnsignedTx};
+use crate::chain::{Estimate, LaneChain};
+use crate::signer::LaneSigner;
 
 /// A chain to check, with an account on it that has money.
 #[async_trait]
@@ -52,20 +55,24 @@ fn rule(holds: bool, rule: &'static str, found: impl core::fmt::Debug) -> Result
 
 async fn heads_are_in_the_chain(bench: &dyn Bench) -> Result<(), Broken> {
     let chain = bench.chain();
-    let before = chain.head(HeadTag::Included).await?;
+    let before = chain.block(BlockTag::Latest).await?;
     bench.mine().await;
-    let after = chain.head(HeadTag::Included).await?;
+    let after = chain.block(BlockTag::Latest).await?;
     rule(
         before.is_some() && after.map(|head| head.number) > before.map(|head| head.number),
         "a mined block raises the head",
         (before, after),
     )?;
     if let Some(head) = after {
-        let hash = chain.block_hash(head.number).await?;
-        rule(hash.is_none() || hash == Some(head.hash), "the head is at its height", hash)?;
+        let block = chain.block(BlockTag::Number(head.number)).await?;
+        rule(
+            block.is_none_or(|block| block.hash == head.hash),
+            "the head is at its height",
+            block,
+        )?;
     }
-    for tag in [HeadTag::Safe, HeadTag::Finalized] {
-        let tagged = chain.head(tag).await?;
+    for tag in [BlockTag::Safe, BlockTag::Finalized] {
+        let tagged = chain.block(tag).await?;
         let is_behind = tagged.map(|head| head.number) <= after.map(|head| head.number);
         rule(is_behind, "no tag is ahead of the head", tagged)?;
     }
@@ -74,8 +81,8 @@ async fn heads_are_in_the_chain(bench: &dyn Bench) -> Result<(), Broken> {
 
 async fn what_is_not_there_is_none(bench: &dyn Bench) -> Result<(), Broken> {
     let chain = bench.chain();
-    let hash = chain.block_hash(1 << 40).await?;
-    rule(hash.is_none(), "a block of the future has no hash", hash)?;
+    let block = chain.block(BlockTag::Number(1 << 40)).await?;
+    rule(block.is_none(), "there is no block of the future", block)?;
     let receipt = chain.receipt(B256::repeat_byte(0x5a)).await?;
     rule(receipt.is_none(), "an unknown transaction has no receipt", receipt)?;
     let garbage = chain.send_raw(&Bytes::from_static(&[0xc0, 0xff, 0xee])).await;
@@ -99,10 +106,11 @@ async fn a_transaction_goes_its_way(bench: &dyn Bench) -> Result<(), Broken> {
     rule(is_known, "the same bytes again are known, or mined", again)?;
     bench.mine().await;
     let receipt = chain.receipt(signed.hash).await?;
-    rule(receipt.is_some_and(|receipt| receipt.status), "it is mined", receipt)?;
+    rule(receipt.as_ref().is_some_and(|receipt| receipt.success), "it is mined", &receipt)?;
     if let Some(receipt) = receipt {
-        let hash = chain.block_hash(receipt.block_number).await?;
-        rule(hash == Some(receipt.block_hash), "its block is in the chain", hash)?;
+        let block = chain.block(BlockTag::Number(receipt.block_number)).await?;
+        let is_there = block.is_some_and(|block| block.hash == receipt.block_hash);
+        rule(is_there, "its block is in the chain", block)?;
     }
     let next = chain.account_nonce(sender).await?;
     rule(Some(next) == nonce.checked_add(1), "the account's nonce is past it", next)?;
@@ -111,36 +119,37 @@ async fn a_transaction_goes_its_way(bench: &dyn Bench) -> Result<(), Broken> {
     rule(is_past, "mined bytes are known, or their nonce is too low", late)
 }
 
-async fn transfer(bench: &dyn Bench, nonce: u64) -> Result<SignedTx, Broken> {
+async fn transfer(bench: &dyn Bench, nonce: u64) -> Result<SignedTransaction, Broken> {
     let (chain, sender) = (bench.chain(), bench.signer().address());
-    let to = Address::repeat_byte(0x77);
-    let (value, data) = (U256::from(1), Bytes::new());
-    let call = Call { from: sender, to, value, data: data.clone() };
-    let estimate = chain.estimate_gas(&call).await?;
+    let (to, value) = (Address::repeat_byte(0x77), U256::from(1));
+    let call = Call { to, value, data: Bytes::new() };
+    let estimate = chain.estimate(sender, &call).await?;
     let Estimate::Gas { gas, .. } = estimate else {
         return Err(Broken::Rule {
             rule: "a transfer does not revert",
             found: format!("{estimate:?}"),
         });
     };
-    let fees = match chain.suggest_fees().await? {
-        Fees::Eip1559 { base, priority } => TxFees::Eip1559 {
-            max_fee: base.saturating_mul(2).saturating_add(priority),
-            priority_fee: priority,
-        },
-        Fees::Legacy { gas_price } => TxFees::Legacy { gas_price },
-    };
-    let chain_id = chain.chain_id();
-    let tx = UnsignedTx { chain_id, nonce, gas_limit: gas, fees, to, value, data };
+    let fees = chain.gas_price().await?.offer();
+    let tx = TxFields::of_call(chain.chain_id(), nonce, &call, gas, fees);
     Ok(bench.signer().sign(&tx).await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
     use capstan_base::ChainId;
+    use capstan_chain::{ChainClient, ChainRegistry, LocalSigner};
+    use serde_json::json;
 
     use super::*;
     use crate::fake::{FakeChain, FakeSigner};
+
+    /// First account of anvil's public mnemonic: worth nothing on any chain.
+    const ANVIL_KEY: B256 =
+        alloy_primitives::b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 
     struct Fake(FakeChain, FakeSigner);
 
@@ -157,6 +166,73 @@ mod tests {
         async fn mine(&self) {
             self.0.model().mine();
         }
+    }
+
+    /// A chain that mines only when it is told to.
+    struct Anvil {
+        child: Child,
+        client: ChainClient,
+        signer: LocalSigner,
+    }
+
+    impl Anvil {
+        fn start() -> Self {
+            let tools = std::env::var("CAPSTAN_TOOLS").expect(
+                "CAPSTAN_TOOLS names no folder with anvil: run `cargo xtask tools`, then `cargo xtask test`",
+            );
+            // What lies in the tools folder starts the binary and would leave it behind.
+            let packages = std::fs::read_dir(format!("{tools}/../@foundry-rs")).into_iter();
+            let binary = packages
+                .flatten()
+                .flatten()
+                .map(|package| package.path().join("bin/anvil"))
+                .find(|binary| binary.exists())
+                .unwrap_or_else(|| format!("{tools}/anvil").into());
+            let mut child = Command::new(binary)
+                .args(["--port", "0", "--chain-id", "84532", "--no-mining"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("anvil does not start: run `cargo xtask tools`");
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let address = lines
+                .find_map(|line| line.unwrap().strip_prefix("Listening on ").map(str::to_owned))
+                .expect("anvil ended before it listened");
+            // The pipe has to be emptied, or anvil stops when it is full.
+            std::thread::spawn(move || lines.for_each(drop));
+            let registry = ChainRegistry::load(&toml::Table::new(), |name| {
+                (name == "BASE_SEPOLIA_RPC_URL").then(|| format!("http://{address}"))
+            });
+            let config = registry.unwrap().known(ChainId(84532)).unwrap().clone();
+            let signer = LocalSigner::from_bytes("anvil", ANVIL_KEY.as_slice()).unwrap();
+            Self { child, client: ChainClient::connect(config), signer }
+        }
+    }
+
+    impl Drop for Anvil {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    #[async_trait]
+    impl Bench for Anvil {
+        fn chain(&self) -> &dyn LaneChain {
+            &self.client
+        }
+
+        fn signer(&self) -> &dyn LaneSigner {
+            &self.signer
+        }
+
+        async fn mine(&self) {
+            let _: String = self.client.pool().call("evm_mine", json!([])).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_client_conforms_on_anvil() {
+        check(&Anvil::start()).await.unwrap();
     }
 
     fn fake() -> Fake {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capstan_base::ChainId;
+use capstan_kit::{Backoff, Supervisor};
 use capstan_store::{
     Attempt, EngineStore, HistoryRow, Intent, IntentFilter, IntentId, LaneKey, NewIntent,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::chain::LaneChain;
 use crate::config::EngineConfig;
@@ -22,8 +22,8 @@ use crate::waiters::{Outcome, Waiters};
 /// Largest calldata: pools refuse a transaction above 128 KiB, and the envelope takes some of it.
 const MAX_DATA: usize = 127 * 1024;
 
-/// Pause before a lane's task that panicked runs again.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// First and longest pause before a lane that failed starts again from the store.
+const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// Runs the lanes. Clones share it; cancelling its token stops it between two effects, and nothing
 /// is lost by that: a lane is rebuilt from the store.
@@ -36,8 +36,7 @@ struct Shared {
     store: Arc<dyn EngineStore>,
     waiters: Arc<Waiters>,
     lanes: HashMap<LaneKey, Arc<Notify>>,
-    cancel: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Supervisor,
 }
 
 /// Everything known of an intent.
@@ -68,7 +67,7 @@ impl Engine {
             }
         }
         let waiters = Arc::new(Waiters::default());
-        let tasks = TaskTracker::new();
+        let tasks = Supervisor::new(cancel);
         let mut lanes = HashMap::new();
         for (chain_id, chain) in chains {
             for signer in &signers {
@@ -84,12 +83,14 @@ impl Engine {
                     wake: Arc::clone(&wake),
                 });
                 if lanes.insert(key, wake).is_none() {
-                    tasks.spawn(supervise(worker, cancel.clone()));
+                    tasks.spawn("lane", Backoff::new(RESTART.0, RESTART.1), move |cancel| {
+                        let worker = Arc::clone(&worker);
+                        async move { worker.run(&cancel).await }
+                    });
                 }
             }
         }
-        tasks.close();
-        Ok(Self { shared: Arc::new(Shared { store, waiters, lanes, cancel, tasks }) })
+        Ok(Self { shared: Arc::new(Shared { store, waiters, lanes, tasks }) })
     }
 
     /// Stores an intent, once per key, and wakes its lane.
@@ -125,7 +126,7 @@ impl Engine {
             return Ok(outcome);
         }
         tokio::select! {
-            () = self.shared.cancel.cancelled() => Err(EngineError::Stopped),
+            () = self.shared.tasks.token().cancelled() => Err(EngineError::Stopped),
             outcome = ended => outcome.map_err(|_| EngineError::Stopped),
         }
     }
@@ -152,24 +153,7 @@ impl Engine {
 
     /// Waits until every lane has stopped, once the token is cancelled.
     pub async fn stopped(&self) {
-        self.shared.tasks.wait().await;
-    }
-}
-
-/// Runs a lane, again if a bug made it panic.
-async fn supervise(worker: Arc<Worker>, cancel: CancellationToken) {
-    while !cancel.is_cancelled() {
-        let run = {
-            let (worker, cancel) = (Arc::clone(&worker), cancel.clone());
-            tokio::spawn(async move { worker.run(&cancel).await })
-        };
-        if let Err(error) = run.await {
-            tracing::error!(
-                chain_id = worker.key.chain_id.0, sender = %worker.key.sender, error = %error,
-                "the lane's task stopped; it starts again from the store"
-            );
-            tokio::time::sleep(AFTER_PANIC).await;
-        }
+        self.shared.tasks.stopped().await;
     }
 }
 

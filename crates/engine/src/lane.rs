@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use capstan_base::UnixSeconds;
+use capstan_chain::{BlockTag, ChainError, Finality};
+use capstan_kit::{Clock, SystemClock};
 use capstan_store::{EngineStore, IntentFilter, IntentId, IntentState, LaneKey, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{ChainError, HeadTag, LaneChain};
-use crate::config::{FinalityPolicy, LaneConfig};
+use crate::chain::LaneChain;
+use crate::config::LaneConfig;
 use crate::core::{Effect, Event, Lane, View};
 use crate::signer::LaneSigner;
 use crate::telemetry;
@@ -24,9 +24,6 @@ const WIDTH: usize = 16;
 
 /// Queued intents taken up per round; the rest come in the next.
 const INTAKE: u32 = 256;
-
-/// First and longest pause before a lane whose store failed starts again from the store.
-const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What a lane's task works with.
 pub(crate) struct Worker {
@@ -47,34 +44,24 @@ pub(crate) struct Running {
 }
 
 impl Worker {
-    /// Runs until cancelled.
-    pub(crate) async fn run(&self, cancel: &CancellationToken) {
-        let mut pause = RESTART.0;
-        loop {
-            let failed = tokio::select! {
-                () = cancel.cancelled() => return,
-                result = self.run_from_store(&mut pause) => result,
-            };
-            if let Err(error) = failed {
+    /// Runs until cancelled; an error of the store ends it, and the next run starts from the store.
+    pub(crate) async fn run(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        tokio::select! {
+            () = cancel.cancelled() => Ok(()),
+            result = self.run_from_store() => result.inspect_err(|error| {
                 tracing::error!(
                     chain_id = self.key.chain_id.0, sender = %self.key.sender,
-                    error = &error as &dyn std::error::Error,
+                    error = error as &dyn std::error::Error,
                     "the lane starts again from the store"
                 );
-            }
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = pause.saturating_mul(2).min(RESTART.1);
+            }),
         }
     }
 
-    async fn run_from_store(&self, pause: &mut Duration) -> Result<(), StoreError> {
+    async fn run_from_store(&self) -> Result<(), StoreError> {
         let mut running = self.restore().await?;
         loop {
             self.round(&mut running).await?;
-            *pause = RESTART.0;
             let interval = if running.lane.is_idle() {
                 self.config.idle_interval
             } else {
@@ -103,7 +90,8 @@ impl Worker {
                 Err(error) => {
                     telemetry::count(telemetry::CHAIN_ERRORS, self.key);
                     tracing::warn!(
-                        chain_id = self.key.chain_id.0, error = %error,
+                        chain_id = self.key.chain_id.0,
+                        error = &error as &dyn std::error::Error,
                         "could not look at the chain"
                     );
                 }
@@ -122,7 +110,7 @@ impl Worker {
                 .try_collect()
                 .await?;
         }
-        telemetry::gauge(self.key, &running.lane, now());
+        telemetry::gauge(self.key, &running.lane, SystemClock.now());
         Ok(())
     }
 
@@ -141,36 +129,29 @@ impl Worker {
 
     /// The head first: what is read after it may be newer than it, never older.
     async fn view(&self) -> Result<View, ChainError> {
-        let head = self.chain.head(HeadTag::Included).await?;
-        let head = head.ok_or_else(|| ChainError {
-            operation: "read the head",
-            message: "there is none".to_owned(),
+        let head = self.chain.block(BlockTag::Latest).await?;
+        let head = head.ok_or_else(|| ChainError::Inconsistent {
+            chain: self.key.chain_id,
+            operation: "reading the head",
+            detail: "there is no such block".to_owned(),
         })?;
+        let height = async |tag| Ok(self.chain.block(tag).await?.map(|block| block.number));
         let final_height = async {
             match self.config.finality {
-                FinalityPolicy::Depth(depth) => Ok(head.number.checked_sub(depth)),
-                FinalityPolicy::Tag(HeadTag::Included) => Ok(Some(head.number)),
-                FinalityPolicy::Tag(tag) => {
-                    self.chain.head(tag).await.map(|tagged| tagged.map(|head| head.number))
-                }
+                Finality::Latest => Ok(Some(head.number)),
+                Finality::Safe => height(BlockTag::Safe).await,
+                Finality::Finalized => height(BlockTag::Finalized).await,
+                Finality::Depth(blocks) => Ok(head.number.checked_sub(blocks)),
             }
         };
-        let (final_height, account_nonce, balance, fees) = futures_util::try_join!(
+        let (final_height, account_nonce, balance, gas_price) = futures_util::try_join!(
             final_height,
             self.chain.account_nonce(self.key.sender),
             self.chain.balance(self.key.sender),
-            self.chain.suggest_fees(),
+            self.chain.gas_price(),
         )?;
-        Ok(View { head, final_height, account_nonce, balance, fees, now: now() })
+        Ok(View { head, final_height, account_nonce, balance, gas_price, now: SystemClock.now() })
     }
-}
-
-/// This machine's clock; a time before 1970 or past 40 bits counts as the bound.
-fn now() -> UnixSeconds {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since_epoch| since_epoch.as_secs());
-    UnixSeconds::new(seconds).unwrap_or(UnixSeconds::MAX)
 }
 
 #[cfg(test)]

@@ -16,24 +16,23 @@
 //! was not stored. After a crash, or any error of the store, the lane is rebuilt from the store.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-pub mod chain;
-pub mod config;
-#[cfg(any(test, feature = "fake"))]
-pub mod conformance;
-pub mod core;
-pub mod engine;
-pub mod error;
-mod evm;
-#[cfg(any(test, feature = "fake"))]
-pub mod fake;
+mod chain;
+mod config;
+#[cfg(test)]
+mod conformance;
+mod core;
+mod engine;
+mod error;
+#[cfg(test)]
+mod fake;
 mod lane;
-pub mod signer;
+mod signer;
 mod telemetry;
 mod waiters;
 
-pub use chain::{Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome};
-pub use config::{EngineConfig, FinalityPolicy, LaneConfig};
+pub use chain::{Estimate, LaneChain};
+pub use config::{EngineConfig, LaneConfig};
 pub use engine::{Engine, Explanation};
 pub use error::{EngineError, Result};
-pub use signer::{LaneSigner, SignedTx, SignerError, TxFees, UnsignedTx};
+pub use signer::LaneSigner;
 pub use waiters::Outcome;

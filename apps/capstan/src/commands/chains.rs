@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use capstan_chain::ChainClient;
+use capstan_kit::causes;
 use clap::Args;
 use serde_json::json;
 
@@ -30,7 +31,7 @@ pub async fn run(args: ChainsArgs, global: &Global, output: &Output) -> Result<(
                 Ok(()) => "ok".to_owned(),
                 Err(findings) => {
                     wrong += 1;
-                    let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+                    let findings: Vec<_> = findings.iter().map(|finding| causes(finding)).collect();
                     findings.join("; ")
                 }
             };

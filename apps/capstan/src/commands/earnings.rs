@@ -1,10 +1,8 @@
 //! `capstan earnings`: what the ledger holds for this account, and taking it out.
 
 use anyhow::{Result, bail};
-use capstan_base::{Address, B256};
+use capstan_base::Address;
 use capstan_chain::{BlockTag, calls};
-use capstan_engine::Outcome;
-use capstan_store::NewIntent;
 use clap::Args;
 use serde_json::json;
 
@@ -56,28 +54,10 @@ pub async fn run(args: EarningsArgs, global: &Global, output: &Output) -> Result
     let store = context.open_store("register.db")?;
     let engine = context.engine(&store, std::slice::from_ref(&chain))?;
     let call = calls::withdraw(chain.marketplace()?, address, to);
-    let id = engine
-        .submit(NewIntent {
-            idempotency_key: format!("withdraw/{}/{}", chain.chain_id(), B256::random()),
-            chain_id: chain.chain_id(),
-            sender: account,
-            to: call.to,
-            value: call.value,
-            data: call.data,
-            gas_limit: None,
-            max_cost: None,
-            not_before: None,
-            deadline: None,
-            label: "withdraw".to_owned(),
-        })
-        .await?;
-    match engine.wait(id).await? {
-        Outcome::Final { tx_hash, success: true, .. } => output.answer(
-            format!("{} {symbol} sent to {to} in {tx_hash}", balance.to_decimal(decimals)),
-            &json!({ "to": to, "token": address, "amount": balance, "tx": tx_hash }),
-        ),
-        Outcome::Final { tx_hash, .. } => bail!("the withdrawal reverted in {tx_hash}"),
-        Outcome::Failed(failure) => bail!("the withdrawal was refused: {}", failure.detail),
-    }
+    let tx = context.send(&engine, &chain, "withdraw", call).await?;
+    output.answer(
+        format!("{} {symbol} sent to {to} in {tx}", balance.to_decimal(decimals)),
+        &json!({ "to": to, "token": address, "amount": balance, "tx": tx }),
+    );
     Ok(())
 }

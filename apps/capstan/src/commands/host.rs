@@ -10,7 +10,7 @@ use capstan_host::backend::reference::ReferenceBackend;
 use capstan_host::backend::upstream::{UpstreamBackend, UpstreamConfig};
 use capstan_host::{Host, HostParts, ServedModel};
 use capstan_kit::telemetry::Metrics;
-use capstan_kit::{Secret, SystemClock};
+use capstan_kit::{Secret, SystemClock, causes};
 use capstan_model::Model;
 use clap::Args;
 use serde_json::json;
@@ -88,13 +88,14 @@ async fn check_chain(chain: &ChainClient) -> Result<()> {
     if findings.iter().all(capstan_chain::ChainError::is_retryable) {
         for finding in &findings {
             tracing::error!(
-                chain_id = chain.chain_id().0, %finding,
+                chain_id = chain.chain_id().0,
+                finding = causes(finding),
                 "chain unreachable at start; sessions on it wait until it answers"
             );
         }
         return Ok(());
     }
-    let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    let findings: Vec<_> = findings.iter().map(|finding| causes(finding)).collect();
     bail!("chain {} ({}): {}", chain.config().title, chain.chain_id(), findings.join("; "));
 }
 

@@ -2,10 +2,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use capstan_base::{Amount, B256, ModelId, Price, U256};
-use capstan_chain::{Call, ChainClient, NewOffer, calls};
-use capstan_engine::{Engine, Outcome};
+use capstan_chain::{ChainClient, NewOffer, calls};
 use capstan_model::file_id;
-use capstan_store::NewIntent;
 use clap::Args;
 use serde_json::json;
 
@@ -57,7 +55,6 @@ pub async fn run(args: RegisterArgs, global: &Global, output: &Output) -> Result
     }
     let store = context.open_store("register.db")?;
     let engine = context.engine(&store, std::slice::from_ref(&chain))?;
-    let sender = Sender { chain: &chain, engine: &engine, account };
     let registry = chain.node_registry()?;
     let fab = chain.governance_token().await?;
     let wanted = U256::from(stake.base_units());
@@ -67,48 +64,19 @@ pub async fn run(args: RegisterArgs, global: &Global, output: &Output) -> Result
     }
     if chain.allowance(fab, account, registry).await? < wanted {
         output.progress("approving the stake…");
-        sender.send("approve", calls::erc20_approve(fab, registry, wanted)).await?;
+        context
+            .send(&engine, &chain, "approve", calls::erc20_approve(fab, registry, wanted))
+            .await?;
     }
     output.progress("registering…");
     let call =
         calls::register_node(registry, stake, &args.endpoint, &args.region, B256::ZERO, &offers);
-    let tx = sender.send("register", call).await?;
+    let tx = context.send(&engine, &chain, "register", call).await?;
     output.answer(
         format!("registered {account} on {} in {tx}", chain.config().title),
         &json!({ "chain_id": chain.chain_id(), "host": account, "tx": tx }),
     );
     Ok(())
-}
-
-struct Sender<'a> {
-    chain: &'a ChainClient,
-    engine: &'a Engine,
-    account: capstan_base::Address,
-}
-
-impl Sender<'_> {
-    async fn send(&self, what: &str, call: Call) -> Result<B256> {
-        let intent = NewIntent {
-            // A later registration, after this one was withdrawn, is another intent.
-            idempotency_key: format!("{what}/{}/{}", self.chain.chain_id(), B256::random()),
-            chain_id: self.chain.chain_id(),
-            sender: self.account,
-            to: call.to,
-            value: call.value,
-            data: call.data,
-            gas_limit: None,
-            max_cost: None,
-            not_before: None,
-            deadline: None,
-            label: what.to_owned(),
-        };
-        let id = self.engine.submit(intent).await?;
-        match self.engine.wait(id).await? {
-            Outcome::Final { tx_hash, success: true, .. } => Ok(tx_hash),
-            Outcome::Final { tx_hash, .. } => bail!("{what} reverted in {tx_hash}"),
-            Outcome::Failed(failure) => bail!("{what} was refused: {}", failure.detail),
-        }
-    }
 }
 
 fn offer(chain: &ChainClient, text: &str) -> Result<NewOffer> {

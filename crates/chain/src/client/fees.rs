@@ -7,7 +7,7 @@ use crate::bindings::abi::GasPriceOracle;
 use crate::client::ChainClient;
 use crate::client::raw::RawFeeHistory;
 use crate::error::{ChainError, RpcError};
-use crate::fees::Fees;
+use crate::fees::GasPrice;
 use crate::registry::ChainKind;
 use crate::types::BlockTag;
 
@@ -18,14 +18,15 @@ const GAS_PRICE_ORACLE: Address = address!("420000000000000000000000000000000000
 const LEAST_PRIORITY: u128 = 1;
 
 impl ChainClient {
-    /// A price that is likely to be included soon, with the chain's gas multiplier in it: EIP-1559
-    /// where blocks have a base fee, else legacy.
-    pub async fn suggest_fees(&self) -> Result<Fees, ChainError> {
+    /// What gas costs now, with the chain's gas multiplier in it: EIP-1559 where blocks have a base
+    /// fee, else legacy.
+    pub async fn gas_price(&self) -> Result<GasPrice, ChainError> {
         let multiplier = self.config.gas_multiplier;
         match self.head(BlockTag::Latest).await?.base_fee {
             Some(base_fee) => {
                 let priority = self.priority_fee().await?.max(LEAST_PRIORITY);
-                Ok(Fees::from_base_fee(base_fee, priority, multiplier))
+                let (base, priority) = (multiplier.apply(base_fee), multiplier.apply(priority));
+                Ok(GasPrice::Eip1559 { base, priority })
             }
             None => {
                 let price: U128 = self
@@ -33,7 +34,7 @@ impl ChainClient {
                     .call("eth_gasPrice", json!([]))
                     .await
                     .map_err(|error| self.failed("reading the gas price", error))?;
-                Ok(Fees::Legacy { gas_price: multiplier.apply(price.to()) })
+                Ok(GasPrice::Legacy { gas_price: multiplier.apply(price.to()) })
             }
         }
     }

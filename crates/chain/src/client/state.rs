@@ -59,16 +59,6 @@ impl ChainClient {
         Ok(nonce.to())
     }
 
-    /// The same with what waits in the asked endpoint's pool; a hint, never evidence.
-    pub async fn pending_nonce(&self, account: Address) -> Result<u64, ChainError> {
-        let nonce: U64 = self
-            .pool
-            .call("eth_getTransactionCount", json!([account, "pending"]))
-            .await
-            .map_err(|error| self.failed("reading a nonce", error))?;
-        Ok(nonce.to())
-    }
-
     /// Native balance, wei.
     pub async fn balance(&self, account: Address) -> Result<U256, ChainError> {
         self.pool

@@ -139,11 +139,6 @@ impl RpcPool {
         best
     }
 
-    /// True while at least one endpoint is neither cooling down nor on another chain.
-    pub fn is_healthy(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.cooling().is_none())
-    }
-
     /// Scheme and host of each endpoint, and whether it is in use.
     pub fn endpoints(&self) -> Vec<(String, bool)> {
         let state =

@@ -66,12 +66,12 @@ impl LocalSigner {
         let (chain_id, nonce, gas_limit) = (fields.chain_id.0, fields.nonce, fields.gas_limit);
         let (value, input) = (fields.value, fields.data.clone());
         match fields.fees {
-            Fees::Eip1559 { max_fee, max_priority } => self.sign(TxEip1559 {
+            Fees::Eip1559 { max_fee, priority_fee } => self.sign(TxEip1559 {
                 chain_id,
                 nonce,
                 gas_limit,
                 max_fee_per_gas: max_fee,
-                max_priority_fee_per_gas: max_priority,
+                max_priority_fee_per_gas: priority_fee,
                 to,
                 value,
                 access_list: Default::default(),
@@ -125,7 +125,7 @@ mod tests {
     fn both_kinds_decode_to_their_fields_and_their_signer() {
         let signer = LocalSigner::random();
         let to = address!("000000000000000000000000000000000000bEEF");
-        let fees = [Fees::Eip1559 { max_fee: 30, max_priority: 2 }, Fees::Legacy { gas_price: 11 }];
+        let fees = [Fees::Eip1559 { max_fee: 30, priority_fee: 2 }, Fees::Legacy { gas_price: 11 }];
         for (fees, target) in
             fees.into_iter().flat_map(|fees| [(fees, TxTarget::To(to)), (fees, TxTarget::Create)])
         {
@@ -135,7 +135,8 @@ mod tests {
             assert_eq!(decoded.recover_signer().unwrap(), signer.address());
             assert_eq!(decoded.chain_id(), Some(84532));
             assert_eq!((decoded.nonce(), decoded.gas_limit()), (7, 90_000));
-            assert_eq!(decoded.max_fee_per_gas(), fees.max_per_gas());
+            assert_eq!(decoded.max_fee_per_gas(), fees.max_fee());
+            assert_eq!(decoded.max_priority_fee_per_gas(), fees.priority_fee());
             assert_eq!(decoded.to().is_none(), target == TxTarget::Create);
             assert_eq!(decoded.input(), &bytes!("c0ffee"));
             assert_eq!(decoded.is_legacy(), matches!(fees, Fees::Legacy { .. }));

@@ -287,7 +287,7 @@ async fn broadcasts_are_told_apart() {
     let chain = Chain::start().await;
     let client = &chain.client;
     let to = calls::native_transfer(Address::repeat_byte(5), ETHER);
-    let fees = client.suggest_fees().await.unwrap();
+    let fees = client.gas_price().await.unwrap().offer();
     assert!(matches!(fees, Fees::Eip1559 { .. }));
     let nonce = client.account_nonce(chain.renter.address(), BlockTag::Latest).await.unwrap();
     let fields = |nonce, fees| TxFields::of_call(ChainId(84_532), nonce, &to, 21_000, fees);
@@ -305,7 +305,7 @@ async fn broadcasts_are_told_apart() {
     assert!(client.knows_transaction(sent.hash).await.unwrap());
     assert_eq!(client.receipt(B256::repeat_byte(1)).await.unwrap(), None);
 
-    let other = sign(fields(nonce, Fees::Legacy { gas_price: fees.max_per_gas() * 3 }));
+    let other = sign(fields(nonce, Fees::Legacy { gas_price: fees.max_fee() * 3 }));
     assert_eq!(client.send_raw(&other.raw).await, SendOutcome::NonceTooLow);
     let cheap = sign(fields(nonce + 1, Fees::Legacy { gas_price: 1 }));
     assert_eq!(client.send_raw(&cheap.raw).await, SendOutcome::Underpriced);

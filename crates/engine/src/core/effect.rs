@@ -2,10 +2,8 @@
 
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
+use capstan_chain::{Call, TxFields};
 use capstan_store::{Failure, Inclusion, IntentId};
-
-use crate::chain::Call;
-use crate::signer::UnsignedTx;
 
 /// Something for an operator to know. Nothing waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub enum Alert {
 /// Something to do. Its result, if it has one, comes back as an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask what a call would do: [`super::Event::Estimated`].
+    /// Ask what a call from the lane's account would do: [`super::Event::Estimated`].
     Estimate {
         /// Intent it is for.
         intent: IntentId,
@@ -51,7 +49,7 @@ pub enum Effect {
         /// Intent it is for.
         intent: IntentId,
         /// What to sign.
-        tx: Box<UnsignedTx>,
+        tx: Box<TxFields>,
     },
     /// Hand over bytes that are stored: [`super::Event::Sent`].
     Broadcast {

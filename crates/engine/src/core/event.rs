@@ -2,16 +2,16 @@
 
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256, UnixSeconds};
+use capstan_chain::{BlockRef, Fees, GasPrice, Receipt, SendOutcome, SignedTransaction};
 use capstan_store::{Intent, IntentId};
 
-use crate::chain::{Fees, Head, Receipt, SendOutcome};
-use crate::signer::{SignedTx, TxFees};
+use crate::chain::Estimate;
 
 /// One look at the chain. The head is read before everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// Newest block.
-    pub head: Head,
+    pub head: BlockRef,
     /// Highest block that is final by the lane's policy; `None` before there is one.
     pub final_height: Option<u64>,
     /// Account's transactions in blocks.
@@ -19,7 +19,7 @@ pub struct View {
     /// Account's wei.
     pub balance: U256,
     /// What gas costs.
-    pub fees: Fees,
+    pub gas_price: GasPrice,
     /// Time of this machine.
     pub now: UnixSeconds,
 }
@@ -61,15 +61,15 @@ pub enum Event {
     /// The chain was looked at.
     Viewed(Box<View>),
     /// The chain said what an intent's call would do; `None` if it could not be asked.
-    Estimated(IntentId, Option<crate::chain::Estimate>),
+    Estimated(IntentId, Option<Estimate>),
     /// An attempt was signed and stored.
     Recorded {
         /// Its nonce.
         nonce: u64,
         /// Its bytes.
-        signed: SignedTx,
+        signed: SignedTransaction,
         /// Its fees.
-        fees: TxFees,
+        fees: Fees,
     },
     /// An attempt could not be signed; nothing was stored.
     NotSigned {

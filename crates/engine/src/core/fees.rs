@@ -1,74 +1,58 @@
 //! What to offer for gas: fresh estimates, replacements that nodes accept, and the hard cap.
 
 use capstan_base::U256;
-
-use crate::chain::Fees;
-use crate::signer::TxFees;
-
-/// Wei per gas that fits the contract-side and node-side arithmetic, and can be stored.
-const MAX_FEE: u128 = u128::MAX;
+use capstan_chain::{Fees, GasPrice};
 
 /// Most wei per gas a budget allows for a gas limit, once a rollup took its share; `None` is no
 /// limit.
 pub(super) fn fee_cap(max_cost: Option<U256>, l1_fee: U256, gas_limit: u64) -> u128 {
-    let Some(max_cost) = max_cost else { return MAX_FEE };
+    let Some(max_cost) = max_cost else { return u128::MAX };
     max_cost
         .saturating_sub(l1_fee)
         .checked_div(U256::from(gas_limit.max(1)))
         .and_then(|fee| u128::try_from(fee).ok())
-        .unwrap_or(MAX_FEE)
+        .unwrap_or(u128::MAX)
 }
 
 /// Fees of a first attempt, or `None` if the cap is below what the chain asks right now: such an
 /// attempt would sit in the pool and hold up every nonce behind it.
-pub(super) fn first(fees: Fees, cap: u128) -> Option<TxFees> {
-    let fresh = fresh(fees);
+pub(super) fn first(price: GasPrice, cap: u128) -> Option<Fees> {
+    let fresh = price.offer();
     if fresh.max_fee() <= cap {
         return Some(fresh);
     }
-    match fees {
+    match price {
         // Twice the base fee is headroom; base fee and priority fee are the price.
-        Fees::Eip1559 { base, priority } => (base.saturating_add(priority) <= cap)
-            .then_some(TxFees::Eip1559 { max_fee: cap, priority_fee: priority.min(cap) }),
-        Fees::Legacy { .. } => None,
+        GasPrice::Eip1559 { base, priority } => (base.saturating_add(priority) <= cap)
+            .then_some(Fees::Eip1559 { max_fee: cap, priority_fee: priority.min(cap) }),
+        GasPrice::Legacy { .. } => None,
     }
 }
 
 /// Fees of a replacement: at least 12.5 % above `old` in both fields, which every node accepts, at
 /// least a fresh estimate, and never above the cap. `None` if the cap leaves no such fees.
-pub(super) fn replacement(old: TxFees, fees: Fees, cap: u128) -> Option<TxFees> {
-    let fresh = fresh(fees);
+pub(super) fn replacement(old: Fees, price: GasPrice, cap: u128) -> Option<Fees> {
+    let fresh = price.offer();
     match old {
-        TxFees::Eip1559 { max_fee, priority_fee } => {
+        Fees::Eip1559 { max_fee, priority_fee } => {
             let (least_max, least_priority) = (bumped(max_fee), bumped(priority_fee));
             let max_fee = fresh.max_fee().max(least_max).min(cap);
             let fresh_priority = fresh.priority_fee().unwrap_or(fresh.max_fee());
             let priority_fee = fresh_priority.max(least_priority).min(max_fee);
             (max_fee >= least_max && priority_fee >= least_priority)
-                .then_some(TxFees::Eip1559 { max_fee, priority_fee })
+                .then_some(Fees::Eip1559 { max_fee, priority_fee })
         }
-        TxFees::Legacy { gas_price } => {
+        Fees::Legacy { gas_price } => {
             let least = bumped(gas_price);
             let gas_price = fresh.max_fee().max(least).min(cap);
-            (gas_price >= least).then_some(TxFees::Legacy { gas_price })
+            (gas_price >= least).then_some(Fees::Legacy { gas_price })
         }
     }
 }
 
 /// True if a fee is so far above what the chain asks that fees are not why it waits.
-pub(super) fn is_far_above(fee: u128, fees: Fees, multiple: u128) -> bool {
-    fee >= fresh(fees).max_fee().saturating_mul(multiple)
-}
-
-/// Twice the base fee lasts six full blocks in a row (each raises it by an eighth).
-fn fresh(fees: Fees) -> TxFees {
-    match fees {
-        Fees::Eip1559 { base, priority } => TxFees::Eip1559 {
-            max_fee: base.saturating_mul(2).saturating_add(priority),
-            priority_fee: priority,
-        },
-        Fees::Legacy { gas_price } => TxFees::Legacy { gas_price },
-    }
+pub(super) fn is_far_above(fee: u128, price: GasPrice, multiple: u128) -> bool {
+    fee >= price.offer().max_fee().saturating_mul(multiple)
 }
 
 /// An eighth more, and more in any case: nodes refuse less than a tenth, and equality.
@@ -80,34 +64,34 @@ fn bumped(fee: u128) -> u128 {
 mod tests {
     use super::*;
 
-    const FEES: Fees = Fees::Eip1559 { base: 100, priority: 10 };
+    const PRICE: GasPrice = GasPrice::Eip1559 { base: 100, priority: 10 };
 
     #[test]
     fn a_first_attempt_stays_under_its_cap_or_waits() {
-        let at = |max_fee| Some(TxFees::Eip1559 { max_fee, priority_fee: 10 });
-        assert_eq!(first(FEES, 1000), at(210));
-        assert_eq!(first(FEES, 150), at(150));
-        assert_eq!(first(FEES, 109), None);
-        let legacy = Fees::Legacy { gas_price: 50 };
-        assert_eq!(first(legacy, 50), Some(TxFees::Legacy { gas_price: 50 }));
+        let at = |max_fee| Some(Fees::Eip1559 { max_fee, priority_fee: 10 });
+        assert_eq!(first(PRICE, 1000), at(210));
+        assert_eq!(first(PRICE, 150), at(150));
+        assert_eq!(first(PRICE, 109), None);
+        let legacy = GasPrice::Legacy { gas_price: 50 };
+        assert_eq!(first(legacy, 50), Some(Fees::Legacy { gas_price: 50 }));
         assert_eq!(first(legacy, 49), None);
     }
 
     #[test]
     fn a_replacement_raises_both_fields_by_an_eighth() {
-        let old = TxFees::Eip1559 { max_fee: 800, priority_fee: 80 };
-        let new = replacement(old, FEES, u128::MAX).unwrap();
-        assert_eq!(new, TxFees::Eip1559 { max_fee: 900, priority_fee: 90 });
-        assert_eq!(replacement(old, FEES, 899), None);
-        let low = TxFees::Eip1559 { max_fee: 9, priority_fee: 0 };
-        let fresh = TxFees::Eip1559 { max_fee: 210, priority_fee: 10 };
-        assert_eq!(replacement(low, FEES, u128::MAX), Some(fresh));
-        let clamped = TxFees::Eip1559 { max_fee: 20, priority_fee: 10 };
-        assert_eq!(replacement(low, FEES, 20), Some(clamped));
-        let legacy = TxFees::Legacy { gas_price: 8 };
+        let old = Fees::Eip1559 { max_fee: 800, priority_fee: 80 };
+        let new = replacement(old, PRICE, u128::MAX).unwrap();
+        assert_eq!(new, Fees::Eip1559 { max_fee: 900, priority_fee: 90 });
+        assert_eq!(replacement(old, PRICE, 899), None);
+        let low = Fees::Eip1559 { max_fee: 9, priority_fee: 0 };
+        let fresh = Fees::Eip1559 { max_fee: 210, priority_fee: 10 };
+        assert_eq!(replacement(low, PRICE, u128::MAX), Some(fresh));
+        let clamped = Fees::Eip1559 { max_fee: 20, priority_fee: 10 };
+        assert_eq!(replacement(low, PRICE, 20), Some(clamped));
+        let legacy = Fees::Legacy { gas_price: 8 };
         assert_eq!(
-            replacement(legacy, Fees::Legacy { gas_price: 1 }, 100),
-            Some(TxFees::Legacy { gas_price: 9 })
+            replacement(legacy, GasPrice::Legacy { gas_price: 1 }, 100),
+            Some(Fees::Legacy { gas_price: 9 })
         );
     }
 

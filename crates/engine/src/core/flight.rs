@@ -2,16 +2,15 @@
 
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
+use capstan_chain::Fees;
 use capstan_store::{Attempt, Inclusion, Intent};
-
-use crate::signer::TxFees;
 
 /// One stored attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) hash: B256,
     pub(super) raw: Bytes,
-    pub(super) fees: TxFees,
+    pub(super) fees: Fees,
     /// Head when it was signed; when it was read back, the first one seen after.
     pub(super) since: Option<u64>,
     /// Head when a node last took it.
@@ -83,7 +82,7 @@ impl Flight {
             .map(|attempt| Known {
                 hash: attempt.signed.tx_hash,
                 raw: attempt.signed.raw.clone(),
-                fees: TxFees::from_parts(attempt.signed.max_fee, attempt.signed.priority_fee),
+                fees: Fees::from_parts(attempt.signed.max_fee, attempt.signed.priority_fee),
                 since: None,
                 accepted_at: None,
             })

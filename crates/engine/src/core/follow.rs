@@ -2,13 +2,14 @@
 //! sent again.
 
 use capstan_base::ChainId;
+use capstan_chain::TxFields;
 
 use super::effect::Effect;
 use super::event::View;
 use super::fees;
 use super::flight::{Flight, Known};
+use super::queue::call;
 use crate::config::LaneConfig;
-use crate::signer::UnsignedTx;
 
 /// What to do for one nonce, given a fresh view.
 pub(super) fn follow(
@@ -68,7 +69,7 @@ fn wants_replacement(
     let is_blocked_by_fee = nonce == view.account_nonce
         || view.head.base_fee.is_some_and(|base_fee| newest.fees.max_fee() < base_fee);
     let is_due = waited >= config.replace_after_blocks || (flight.underpriced && waited >= 1);
-    let is_far = fees::is_far_above(newest.fees.max_fee(), view.fees, config.max_fee_multiple);
+    let is_far = fees::is_far_above(newest.fees.max_fee(), view.gas_price, config.max_fee_multiple);
     is_blocked_by_fee && is_due && !is_far
 }
 
@@ -84,15 +85,14 @@ fn replace(
     let request = &flight.intent.request;
     let gas_limit = flight.gas_limit;
     let cap = fees::fee_cap(request.max_cost, flight.l1_fee, gas_limit);
-    let Some(fees) = fees::replacement(newest.fees, view.fees, cap) else {
+    let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
         let detail = format!("no replacement fits under {cap} wei per gas");
         let was_told = std::mem::replace(&mut flight.cap_told, true);
         return (!was_told).then_some(Effect::Note(intent, "cap_reached", detail));
     };
     flight.signing = true;
     flight.max_fee = flight.max_fee.max(fees.max_fee());
-    let (to, value, data) = (request.to, request.value, request.data.clone());
-    let tx = UnsignedTx { chain_id, nonce, gas_limit, fees, to, value, data };
+    let tx = TxFields::of_call(chain_id, nonce, &call(request), gas_limit, fees);
     Some(Effect::Sign { intent, tx: Box::new(tx) })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use capstan_base::{B256, ChainId, UnixSeconds};
+use capstan_chain::{Fees, SendOutcome, SignedTransaction};
 use capstan_store::{Intent, IntentId, LaneKey, LaneSnapshot};
 
 use super::effect::{Alert, Effect};
@@ -10,9 +11,7 @@ use super::event::{Event, View};
 use super::flight::{Flight, Known};
 use super::follow::follow;
 use super::queue::Waiting;
-use crate::chain::SendOutcome;
 use crate::config::LaneConfig;
-use crate::signer::{SignedTx, TxFees};
 
 /// One account on one chain: its queue, and its nonces in flight.
 #[derive(Clone, Debug)]
@@ -131,13 +130,13 @@ impl Lane {
         effects
     }
 
-    fn recorded(&mut self, nonce: u64, signed: SignedTx, fees: TxFees) -> Vec<Effect> {
+    fn recorded(&mut self, nonce: u64, signed: SignedTransaction, fees: Fees) -> Vec<Effect> {
         let since = self.view.as_ref().map(|view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
         flight.signing = false;
         flight.underpriced = false;
         flight.cap_told = false;
-        let SignedTx { raw, hash } = signed;
+        let SignedTransaction { raw, hash } = signed;
         flight.attempts.push(Known { hash, raw: raw.clone(), fees, since, accepted_at: None });
         vec![Effect::Broadcast { nonce, hash, raw }]
     }
@@ -191,7 +190,6 @@ impl Lane {
             SendOutcome::Accepted
             | SendOutcome::AlreadyKnown
             | SendOutcome::NonceTooLow
-            | SendOutcome::NonceTooHigh
             | SendOutcome::PoolFull
             | SendOutcome::Unknown(_) => Vec::new(),
         }

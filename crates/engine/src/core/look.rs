@@ -1,6 +1,7 @@
 //! What a look for receipts means: the only way to a block, to finality, or to a lost nonce.
 
 use capstan_base::B256;
+use capstan_chain::Receipt;
 use capstan_store::Inclusion;
 
 use super::effect::{Alert, Effect};
@@ -8,7 +9,6 @@ use super::event::{Canonical, Look, View};
 use super::flight::Suspicion;
 use super::lane::Lane;
 use super::queue::Waiting;
-use crate::chain::Receipt;
 
 /// Blocks by which a nonce may have been read later than the head it was read with.
 const READ_SKEW_BLOCKS: u64 = 2;
@@ -59,7 +59,7 @@ impl Lane {
             block_hash: receipt.block_hash,
             gas_used: receipt.gas_used,
             effective_gas_price: receipt.effective_gas_price,
-            success: receipt.status,
+            success: receipt.success,
         };
         flight.suspicion = None;
         if view.final_height.is_some_and(|height| height >= receipt.block_number) {

@@ -1,15 +1,15 @@
 //! Intents without a nonce: when each may have one, and which.
 
 use capstan_base::U256;
-use capstan_store::{Failure, FailureCode, Intent, IntentId};
+use capstan_chain::{Call, TxFields};
+use capstan_store::{Failure, FailureCode, Intent, IntentId, NewIntent};
 
 use super::effect::{Alert, Effect};
 use super::event::{View, revert_text};
 use super::fees;
 use super::flight::Flight;
 use super::lane::Lane;
-use crate::chain::{Call, Estimate};
-use crate::signer::UnsignedTx;
+use crate::chain::Estimate;
 
 /// Longest pause, in looks at the chain, of an intent that cannot go ahead yet.
 const LONGEST_PAUSE: u64 = 16;
@@ -65,16 +65,11 @@ impl Waiting {
     fn has_expired(&self, view: &View) -> bool {
         self.intent.request.deadline.is_some_and(|deadline| view.head.timestamp > deadline)
     }
+}
 
-    fn call(&self) -> Call {
-        let request = &self.intent.request;
-        Call {
-            from: request.sender,
-            to: request.to,
-            value: request.value,
-            data: request.data.clone(),
-        }
-    }
+/// What an intent wants done.
+pub(super) fn call(request: &NewIntent) -> Call {
+    Call { to: request.to, value: request.value, data: request.data.clone() }
 }
 
 impl Lane {
@@ -93,7 +88,10 @@ impl Lane {
             room = room.saturating_sub(1);
             if !waiting.estimating {
                 waiting.estimating = true;
-                effects.push(Effect::Estimate { intent: waiting.intent.id, call: waiting.call() });
+                effects.push(Effect::Estimate {
+                    intent: waiting.intent.id,
+                    call: call(&waiting.intent.request),
+                });
             }
         }
         effects.extend(self.watch_gap(&view));
@@ -175,7 +173,7 @@ impl Lane {
         let request = waiting.intent.request.clone();
         let gas_limit = request.gas_limit.unwrap_or(gas.saturating_add(margin));
         let cap = fees::fee_cap(request.max_cost, l1_fee, gas_limit);
-        let Some(fees) = fees::first(view.fees, cap) else {
+        let Some(fees) = fees::first(view.gas_price, cap) else {
             waiting.hold(views);
             let detail = format!("gas costs more than {cap} wei per gas now");
             return vec![Effect::Note(id, "cap_reached", detail)];
@@ -193,8 +191,7 @@ impl Lane {
         let mut intent = waiting.intent;
         intent.nonce = Some(nonce);
         self.flights.insert(nonce, Flight::signing(intent, gas_limit, l1_fee, fees.max_fee()));
-        let (to, value, data) = (request.to, request.value, request.data);
-        let tx = UnsignedTx { chain_id, nonce, gas_limit, fees, to, value, data };
+        let tx = TxFields::of_call(chain_id, nonce, &call(&request), gas_limit, fees);
         vec![Effect::Sign { intent: id, tx: Box::new(tx) }]
     }
 

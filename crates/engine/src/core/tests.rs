@@ -2,19 +2,21 @@
 
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
+use capstan_chain::{
+    BlockRef, Finality, GasPrice, Receipt, SendOutcome, SignedTransaction, TxFields,
+};
 use capstan_store::{Intent, IntentId, IntentState, LaneKey, LaneSnapshot, NewIntent};
 
 use super::{Alert, Canonical, Effect, Event, Lane, Look, View};
-use crate::chain::{Estimate, Fees, Head, Receipt, SendOutcome};
-use crate::config::{FinalityPolicy, LaneConfig};
-use crate::signer::{SignedTx, UnsignedTx};
+use crate::chain::Estimate;
+use crate::config::LaneConfig;
 
 const KEY: LaneKey = LaneKey { chain_id: ChainId(1), sender: Address::ZERO };
 
 const GAS: Estimate = Estimate::Gas { gas: 100, l1_fee: U256::ZERO };
 
 fn lane() -> Lane {
-    let config = LaneConfig { finality: FinalityPolicy::Depth(2), ..LaneConfig::default() };
+    let config = LaneConfig { finality: Finality::Depth(2), ..LaneConfig::default() };
     Lane::restore(KEY, config, LaneSnapshot::default())
 }
 
@@ -51,22 +53,26 @@ fn hash(number: u64) -> B256 {
 fn view(number: u64, account_nonce: u64) -> Event {
     let timestamp = UnixSeconds::new(number).unwrap();
     Event::Viewed(Box::new(View {
-        head: Head { number, hash: hash(number), timestamp, base_fee: Some(10) },
+        head: BlockRef { number, hash: hash(number), timestamp, base_fee: Some(10) },
         final_height: number.checked_sub(2),
         account_nonce,
         balance: U256::MAX,
-        fees: Fees::Eip1559 { base: 10, priority: 1 },
+        gas_price: GasPrice::Eip1559 { base: 10, priority: 1 },
         now: timestamp,
     }))
 }
 
 fn receipt(block_number: u64) -> Receipt {
     Receipt {
-        status: true,
+        tx_hash: B256::repeat_byte(9),
+        success: true,
         block_number,
         block_hash: hash(block_number),
         gas_used: 1,
         effective_gas_price: 1,
+        l1_fee: 0,
+        contract_address: None,
+        logs: Vec::new(),
     }
 }
 
@@ -78,9 +84,9 @@ fn in_flight() -> (Lane, B256) {
     assert!(matches!(effects[..], [Effect::Estimate { intent: IntentId(1), .. }]));
     let effects = lane.step(Event::Estimated(IntentId(1), Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
-    let UnsignedTx { nonce, gas_limit, fees, .. } = **tx;
+    let TxFields { nonce, gas_limit, fees, .. } = **tx;
     assert_eq!((nonce, gas_limit), (5, 120));
-    let signed = SignedTx { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
+    let signed = SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
     let hash = signed.hash;
     let effects = lane.step(Event::Recorded { nonce, signed, fees });
     assert!(matches!(effects[..], [Effect::Broadcast { nonce: 5, .. }]), "{effects:?}");
@@ -183,7 +189,6 @@ fn a_nonce_that_falls_back_clears_the_suspicion() {
 fn no_answer_to_a_broadcast_ends_anything() {
     for outcome in [
         SendOutcome::NonceTooLow,
-        SendOutcome::NonceTooHigh,
         SendOutcome::Underpriced,
         SendOutcome::InsufficientFunds,
         SendOutcome::PoolFull,

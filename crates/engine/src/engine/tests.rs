@@ -2,10 +2,11 @@
 
 use alloy_primitives::Bytes;
 use capstan_base::{Address, U256};
+use capstan_chain::Finality;
 use capstan_store::{FailureCode, IntentState, Store};
 
 use super::*;
-use crate::config::{FinalityPolicy, LaneConfig};
+use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 
 const SENDER: Address = Address::repeat_byte(0xaa);
@@ -27,7 +28,7 @@ fn stage() -> Stage {
         .map(|chain| (chain.chain_id(), Arc::clone(chain) as Arc<dyn LaneChain>))
         .collect();
     let default = LaneConfig {
-        finality: FinalityPolicy::Depth(1),
+        finality: Finality::Depth(1),
         poll_interval: Duration::from_millis(5),
         // Longer than any test: only a notification can wake an idle lane.
         idle_interval: Duration::from_secs(3600),

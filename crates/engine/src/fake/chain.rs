@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use alloy_primitives::{Bytes, keccak256};
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
+use capstan_chain::{
+    BlockRef, BlockTag, Call, ChainError, GasPrice, Receipt, RpcError, SendOutcome,
+};
 use tokio::sync::Notify;
 
 use super::model::Model;
-use crate::chain::{
-    Call, ChainError, Estimate, Fees, Head, HeadTag, LaneChain, Receipt, SendOutcome,
-};
+use crate::chain::{Estimate, LaneChain};
 
 /// What goes wrong. All off by default.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +104,11 @@ impl FakeChain {
             self.hung.notify_one();
             std::future::pending::<()>().await;
         }
-        if down { Err(ChainError { operation, message: "down".to_owned() }) } else { Ok(()) }
+        if !down {
+            return Ok(());
+        }
+        let source = RpcError::Unavailable { method: "fake", detail: "down".to_owned() };
+        Err(ChainError::Rpc { chain: self.chain_id(), operation, source })
     }
 }
 
@@ -129,21 +134,18 @@ impl LaneChain for FakeChain {
         self.model().chain_id
     }
 
-    async fn head(&self, _tag: HeadTag) -> Result<Option<Head>, ChainError> {
-        self.enter("read the head").await?;
-        Ok(Some(self.model().head()))
-    }
-
-    async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
-        self.enter("read a block hash").await?;
+    async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {
+        self.enter("reading a block").await?;
+        let BlockTag::Number(number) = at else { return Ok(Some(self.model().head())) };
+        let block = self.model().block(number);
         if use_one(&mut self.faults().wrong_hashes) {
-            return Ok(Some(B256::repeat_byte(0x66)));
+            return Ok(block.map(|block| BlockRef { hash: B256::repeat_byte(0x66), ..block }));
         }
-        Ok(self.model().block(number).map(|head| head.hash))
+        Ok(block)
     }
 
     async fn account_nonce(&self, account: Address) -> Result<u64, ChainError> {
-        self.enter("read a nonce").await?;
+        self.enter("reading a nonce").await?;
         if use_one(&mut self.faults().stale_nonces) {
             return Ok(0);
         }
@@ -151,25 +153,25 @@ impl LaneChain for FakeChain {
     }
 
     async fn balance(&self, account: Address) -> Result<U256, ChainError> {
-        self.enter("read a balance").await?;
+        self.enter("reading a balance").await?;
         Ok(self.model().balances.get(&account).copied().unwrap_or(U256::MAX))
     }
 
-    async fn estimate_gas(&self, call: &Call) -> Result<Estimate, ChainError> {
-        self.enter("estimate gas").await?;
+    async fn estimate(&self, _from: Address, call: &Call) -> Result<Estimate, ChainError> {
+        self.enter("estimating gas").await?;
         let reverts = self.model().reverting.contains(&call.to);
         let data = Bytes::from_static(&[0x08, 0xc3, 0x79, 0xa0]);
         let l1_fee = self.model().l1_fee;
         Ok(if reverts { Estimate::Revert(data) } else { Estimate::Gas { gas: 50_000, l1_fee } })
     }
 
-    async fn suggest_fees(&self) -> Result<Fees, ChainError> {
-        self.enter("read fees").await?;
+    async fn gas_price(&self) -> Result<GasPrice, ChainError> {
+        self.enter("reading the gas price").await?;
         let model = self.model();
         Ok(if model.legacy {
-            Fees::Legacy { gas_price: model.base_fee }
+            GasPrice::Legacy { gas_price: model.base_fee }
         } else {
-            Fees::Eip1559 { base: model.base_fee, priority: 10 }
+            GasPrice::Eip1559 { base: model.base_fee, priority: 10 }
         })
     }
 
@@ -177,7 +179,7 @@ impl LaneChain for FakeChain {
         if let Some(check) = &self.on_send {
             check(keccak256(raw));
         }
-        if self.enter("send").await.is_err() {
+        if self.enter("sending").await.is_err() {
             return SendOutcome::Unknown("down".to_owned());
         }
         let (lost, unanswered, underpriced) = {
@@ -200,7 +202,7 @@ impl LaneChain for FakeChain {
     }
 
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
-        self.enter("read a receipt").await?;
+        self.enter("reading a receipt").await?;
         let lag = {
             let mut faults = self.faults();
             if use_one(&mut faults.hide_receipts) {

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
-
-use crate::chain::{Head, Receipt, SendOutcome};
-use crate::signer::{TxFees, UnsignedTx};
+use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields, TxTarget};
 
 /// Gas every call uses.
 const GAS: u64 = 50_000;
@@ -17,7 +15,7 @@ pub struct FakeTx {
     /// Who signed it.
     pub sender: Address,
     /// What.
-    pub tx: UnsignedTx,
+    pub tx: TxFields,
 }
 
 /// A transaction in a block.
@@ -37,7 +35,7 @@ pub struct MinedTx {
 
 #[derive(Clone, Debug)]
 struct Block {
-    head: Head,
+    head: BlockRef,
     txs: Vec<MinedTx>,
 }
 
@@ -63,6 +61,14 @@ pub struct Model {
 }
 
 impl FakeTx {
+    /// Whom it calls; this chain knows no creations.
+    fn to(&self) -> Address {
+        match self.tx.target {
+            TxTarget::To(to) => to,
+            TxTarget::Create => Address::ZERO,
+        }
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         let tx = &self.tx;
@@ -73,7 +79,7 @@ impl FakeTx {
         bytes.extend(tx.fees.max_fee().to_be_bytes());
         bytes.push(u8::from(tx.fees.priority_fee().is_some()));
         bytes.extend(tx.fees.priority_fee().unwrap_or(0).to_be_bytes());
-        bytes.extend(tx.to);
+        bytes.extend(self.to());
         bytes.extend(tx.value.to_be_bytes::<32>());
         bytes.extend(&tx.data);
         bytes
@@ -90,9 +96,9 @@ impl FakeTx {
         let priority = u128::from_be_bytes(take(&mut bytes)?);
         let to = Address::from(take::<20>(&mut bytes)?);
         let value = U256::from_be_bytes(take::<32>(&mut bytes)?);
-        let fees = TxFees::from_parts(max_fee, has_priority.then_some(priority));
+        let fees = Fees::from_parts(max_fee, has_priority.then_some(priority));
         let data = Bytes::copy_from_slice(bytes);
-        let tx = UnsignedTx { chain_id, nonce, gas_limit, fees, to, value, data };
+        let tx = TxFields::of_call(chain_id, nonce, &Call { to, value, data }, gas_limit, fees);
         Some(Self { sender, tx })
     }
 }
@@ -116,8 +122,8 @@ impl Model {
     }
 
     /// Newest block.
-    pub fn head(&self) -> Head {
-        self.blocks.last().map(|block| block.head).unwrap_or(Head {
+    pub fn head(&self) -> BlockRef {
+        self.blocks.last().map(|block| block.head).unwrap_or(BlockRef {
             number: 0,
             hash: B256::ZERO,
             timestamp: UnixSeconds::default(),
@@ -126,7 +132,7 @@ impl Model {
     }
 
     /// Header at a height.
-    pub fn block(&self, number: u64) -> Option<Head> {
+    pub fn block(&self, number: u64) -> Option<BlockRef> {
         let index = usize::try_from(number).ok()?;
         self.blocks.get(index).map(|block| block.head)
     }
@@ -147,11 +153,15 @@ impl Model {
         self.blocks.iter().filter(|block| block.head.number <= highest).find_map(|block| {
             let mined = block.txs.iter().find(|mined| mined.hash == hash)?;
             Some(Receipt {
-                status: mined.success,
+                tx_hash: hash,
+                success: mined.success,
                 block_number: block.head.number,
                 block_hash: block.head.hash,
                 gas_used: GAS,
                 effective_gas_price: block.head.base_fee.unwrap_or(self.base_fee),
+                l1_fee: 0,
+                contract_address: None,
+                logs: Vec::new(),
             })
         })
     }
@@ -200,7 +210,7 @@ impl Model {
                 && pays
                 && let Some((hash, tx)) = self.pool.remove(&(sender, nonce))
             {
-                let success = !self.reverting.contains(&tx.tx.to);
+                let success = !self.reverting.contains(&tx.to());
                 txs.push(MinedTx { hash, sender, nonce, data: tx.tx.data, success });
             }
         }
@@ -252,16 +262,16 @@ impl Model {
         let timestamp = UnixSeconds::new(1_700_000_000).unwrap_or_default();
         let timestamp = timestamp.plus(number.saturating_mul(2));
         let base_fee = (!self.legacy).then_some(self.base_fee);
-        let head = Head { number, hash, timestamp, base_fee };
+        let head = BlockRef { number, hash, timestamp, base_fee };
         self.blocks.push(Block { head, txs });
     }
 }
 
 /// The rule of geth and reth: a tenth more in every field.
-fn raises(old: TxFees, new: TxFees) -> bool {
+fn raises(old: Fees, new: Fees) -> bool {
     let is_more =
         |old: u128, new: u128| new > old && new.saturating_mul(10) >= old.saturating_mul(11);
-    let tip = |fees: TxFees| fees.priority_fee().unwrap_or(fees.max_fee());
+    let tip = |fees: Fees| fees.priority_fee().unwrap_or(fees.max_fee());
     is_more(old.max_fee(), new.max_fee()) && is_more(tip(old), tip(new))
 }
 

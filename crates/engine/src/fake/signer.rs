@@ -3,9 +3,10 @@
 use alloy_primitives::{Bytes, keccak256};
 use async_trait::async_trait;
 use capstan_base::Address;
+use capstan_chain::{SignedTransaction, SignerError, TxFields};
 
 use super::model::FakeTx;
-use crate::signer::{LaneSigner, SignedTx, SignerError, UnsignedTx};
+use crate::signer::LaneSigner;
 
 /// Signs for one account by writing its address down.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +18,9 @@ impl LaneSigner for FakeSigner {
         self.0
     }
 
-    async fn sign(&self, tx: &UnsignedTx) -> Result<SignedTx, SignerError> {
+    async fn sign(&self, tx: &TxFields) -> Result<SignedTransaction, SignerError> {
         let raw: Bytes = FakeTx { sender: self.0, tx: tx.clone() }.encode().into();
         let hash = keccak256(&raw);
-        Ok(SignedTx { raw, hash })
+        Ok(SignedTransaction { raw, hash })
     }
 }

@@ -1,14 +1,14 @@
 //! Each effect, done.
 
 use capstan_base::B256;
+use capstan_chain::{BlockTag, ChainError, SendOutcome, TxFields};
+use capstan_kit::{Clock, SystemClock, causes};
 use capstan_store::{
     Broadcast, Failure, Inclusion, IntentId, LaneKey, NewAttempt, NewIntent, StoreError,
 };
 
-use super::{Worker, now};
-use crate::chain::{Receipt, SendOutcome};
+use super::Worker;
 use crate::core::{Canonical, Effect, Event, Look};
-use crate::signer::UnsignedTx;
 use crate::telemetry;
 use crate::waiters::Outcome;
 
@@ -21,7 +21,7 @@ impl Worker {
     pub(super) async fn carry_out(&self, effect: Effect) -> Result<Option<Event>, StoreError> {
         match effect {
             Effect::Estimate { intent, call } => {
-                let estimate = self.chain.estimate_gas(&call).await;
+                let estimate = self.chain.estimate(self.key.sender, &call).await;
                 let estimate = estimate.inspect_err(|error| self.log_chain_error(error)).ok();
                 return Ok(Some(Event::Estimated(intent, estimate)));
             }
@@ -61,11 +61,11 @@ impl Worker {
     }
 
     /// Signs, stores, and only then lets the bytes go on.
-    async fn sign(&self, intent: IntentId, tx: &UnsignedTx) -> Result<Event, StoreError> {
+    async fn sign(&self, intent: IntentId, tx: &TxFields) -> Result<Event, StoreError> {
         let nonce = tx.nonce;
         let signed = match self.signer.sign(tx).await {
             Ok(signed) => signed,
-            Err(error) => return Ok(Event::NotSigned { nonce, reason: error.to_string() }),
+            Err(error) => return Ok(Event::NotSigned { nonce, reason: causes(&error) }),
         };
         let attempt = NewAttempt {
             intent,
@@ -75,7 +75,7 @@ impl Worker {
             gas_limit: tx.gas_limit,
             max_fee: tx.fees.max_fee(),
             priority_fee: tx.fees.priority_fee(),
-            signed_at: now(),
+            signed_at: SystemClock.now(),
         };
         let number = self.store.record_attempt(attempt).await?;
         telemetry::count(telemetry::ATTEMPTS, self.key);
@@ -92,8 +92,8 @@ impl Worker {
         for hash in hashes.iter().rev().copied() {
             match self.chain.receipt(hash).await {
                 Ok(Some(receipt)) => {
-                    let Receipt { block_number, block_hash, .. } = receipt;
-                    let canonical = self.canonical(Some((block_number, block_hash))).await;
+                    let block = (receipt.block_number, receipt.block_hash);
+                    let canonical = self.canonical(Some(block)).await;
                     look = Look::Found { hash, receipt, canonical };
                     if canonical == Canonical::Yes {
                         break;
@@ -114,8 +114,8 @@ impl Worker {
 
     async fn canonical(&self, block: Option<(u64, B256)>) -> Canonical {
         let Some((number, hash)) = block else { return Canonical::Unknown };
-        match self.chain.block_hash(number).await {
-            Ok(Some(found)) if found == hash => Canonical::Yes,
+        match self.chain.block(BlockTag::Number(number)).await {
+            Ok(Some(found)) if found.hash == hash => Canonical::Yes,
             Ok(Some(_)) => Canonical::No,
             // No block there: this node may lag.
             Ok(None) => Canonical::Unknown,
@@ -173,9 +173,13 @@ impl Worker {
         tracing::info!(chain_id = self.key.chain_id.0, %intent, "{what}");
     }
 
-    fn log_chain_error(&self, error: &crate::chain::ChainError) {
+    fn log_chain_error(&self, error: &ChainError) {
         telemetry::count(telemetry::CHAIN_ERRORS, self.key);
-        tracing::warn!(chain_id = self.key.chain_id.0, error = %error, "the chain did not answer");
+        tracing::warn!(
+            chain_id = self.key.chain_id.0,
+            error = error as &dyn std::error::Error,
+            "the chain did not answer"
+        );
     }
 }
 
@@ -185,7 +189,6 @@ fn broadcast_row(outcome: &SendOutcome) -> (Broadcast, Option<String>) {
     match outcome {
         SendOutcome::Accepted | SendOutcome::AlreadyKnown => (Broadcast::Accepted, None),
         SendOutcome::NonceTooLow => (Broadcast::Refused, word("nonce too low")),
-        SendOutcome::NonceTooHigh => (Broadcast::Refused, word("nonce too high")),
         SendOutcome::Underpriced => (Broadcast::Refused, word("underpriced")),
         SendOutcome::InsufficientFunds => (Broadcast::Refused, word("insufficient funds")),
         SendOutcome::PoolFull => (Broadcast::Refused, word("pool is full")),

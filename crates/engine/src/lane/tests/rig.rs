@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
+use capstan_chain::Finality;
 use capstan_store::{
     Attempt, Broadcast, EngineStore, Failure, HistoryRow, Inclusion, Intent, IntentFilter,
     IntentId, IntentOutcome, IntentState, LaneKey, LaneSnapshot, NewAttempt, NewIntent, Result,
@@ -13,7 +14,7 @@ use capstan_store::{
 use tokio::sync::Notify;
 
 use super::super::{Running, Worker};
-use crate::config::{FinalityPolicy, LaneConfig};
+use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 use crate::waiters::Waiters;
 
@@ -144,7 +145,7 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(config: impl FnOnce(&mut LaneConfig)) -> Self {
         let mut lane_config =
-            LaneConfig { finality: FinalityPolicy::Depth(DEPTH), ..LaneConfig::default() };
+            LaneConfig { finality: Finality::Depth(DEPTH), ..LaneConfig::default() };
         config(&mut lane_config);
         let stored: Arc<Mutex<HashSet<B256>>> = Arc::default();
         let unstored: Arc<Mutex<Vec<B256>>> = Arc::default();

@@ -1,11 +1,10 @@
 //! One test for each rule.
 
 use capstan_base::{U256, UnixSeconds};
+use capstan_chain::Finality;
 use capstan_store::{Broadcast, FailureCode, IntentState};
 
 use super::rig::{DEPTH, KillAt, Rig, SENDER, TARGET};
-use crate::chain::HeadTag;
-use crate::config::FinalityPolicy;
 
 #[tokio::test]
 async fn an_intent_is_final_only_at_the_policys_depth() {
@@ -29,7 +28,7 @@ async fn an_intent_is_final_only_at_the_policys_depth() {
 
 #[tokio::test]
 async fn a_tag_can_be_the_policy() {
-    let mut rig = Rig::new(|config| config.finality = FinalityPolicy::Tag(HeadTag::Included));
+    let mut rig = Rig::new(|config| config.finality = Finality::Latest);
     let id = rig.submit(Rig::intent("a")).await;
     rig.go_on(1).await;
     assert_eq!(rig.state(id).await, IntentState::Final);
