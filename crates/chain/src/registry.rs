@@ -24,6 +24,13 @@ use crate::rpc::RpcUrl;
 
 pub use file::FILE_KEYS;
 
+/// Most that is offered per gas unless set, 1000 gwei: far above what any built-in chain asks, and
+/// a bound on what a broken or lying endpoint can make an account burn.
+pub const DEFAULT_MAX_FEE: u128 = 1_000 * GWEI;
+
+/// Wei per gwei.
+pub(crate) const GWEI: u128 = 1_000_000_000;
+
 /// How a chain charges for a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainKind {
@@ -136,6 +143,8 @@ pub struct ChainConfig {
     pub finality: Finality,
     /// Factor on suggested gas prices.
     pub gas_multiplier: GasMultiplier,
+    /// Most wei per gas that is ever offered: an endpoint that suggests more is not believed.
+    pub max_fee: u128,
 }
 
 impl ChainConfig {

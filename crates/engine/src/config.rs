@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use capstan_base::ChainId;
+use capstan_chain::registry::DEFAULT_MAX_FEE;
 use capstan_chain::{ChainConfig, Finality};
 
 /// A lane looks twice per block, and no more often than this however fast the blocks.
@@ -26,6 +27,8 @@ pub struct LaneConfig {
     pub rebroadcast_after_blocks: u64,
     /// Percent added to an estimate of gas.
     pub gas_margin_percent: u64,
+    /// Most wei per gas that is ever offered, whatever the chain's endpoints suggest.
+    pub max_fee: u128,
     /// No replacement once the fee is this many times what the chain asks: more cannot help.
     pub max_fee_multiple: u128,
 }
@@ -42,6 +45,7 @@ impl Default for LaneConfig {
             rebroadcast_after_blocks: 2,
             // Covers state that other transactions of the same block warm or change.
             gas_margin_percent: 20,
+            max_fee: DEFAULT_MAX_FEE,
             max_fee_multiple: 4,
         }
     }
@@ -61,6 +65,7 @@ impl EngineConfig {
     pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
         let lane = |chain: &ChainConfig| LaneConfig {
             finality: chain.finality,
+            max_fee: chain.max_fee,
             poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
             ..LaneConfig::default()
         };

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capstan_base::{Address, Amount, B256, ChainId, SessionKey, SessionTerms, SignedVoucher};
+use capstan_base::{
+    Address, Amount, B256, ChainId, SessionKey, SessionTerms, SignedVoucher, Tally,
+};
 use capstan_chain::{BlockTag, ChainClient, SessionStatus, calls};
 use capstan_engine::Engine;
 use capstan_kit::Clock;
@@ -199,11 +201,27 @@ impl Reconciler {
 
     /// The session is still open on chain and its intent can have no effect any more: another
     /// intent takes its place.
-    async fn try_again(&self, session: &Session, dead: &Intent) -> Result<(), StoreError> {
-        let request = NewIntent {
+    /// If the renter acknowledged more than the host would claim, the contract refuses less: then
+    /// what was acknowledged is claimed, which needs no voucher.
+    async fn try_again(
+        &self,
+        session: &Session,
+        dead: &Intent,
+        presented: Amount,
+    ) -> Result<(), StoreError> {
+        let owed = Tally::resume(session.price, session.tally.clone())
+            .ok()
+            .and_then(|tally| tally.owed().ok())
+            .unwrap_or(Amount::ZERO);
+        let mut request = NewIntent {
             idempotency_key: format!("settle/{}/after-{}", session.key, dead.id.0),
             ..dead.request.clone()
         };
+        if presented > owed {
+            let market = session.key.marketplace;
+            let call = calls::complete_session_job(market, &session.terms, None, presented);
+            request.data = call.data;
+        }
         let reason = session.end_reason.clone().unwrap_or_default();
         self.store.settle_session(session.key, reason, Some(request)).await?;
         self.engine.notify();
@@ -223,11 +241,10 @@ impl Reconciler {
             },
             // Refused by the contract: most likely somebody else closed it, and the chain says how.
             Outcome::Refused => {
-                if chain.session(key.session_id, BlockTag::Latest).await?.status
-                    != SessionStatus::Closed
-                {
+                let state = chain.session(key.session_id, BlockTag::Latest).await?;
+                if state.status != SessionStatus::Closed {
                     if self.has_rested(&intent) {
-                        self.try_again(session, &intent).await?;
+                        self.try_again(session, &intent, state.presented).await?;
                     }
                     return Ok(false);
                 }

@@ -7,6 +7,7 @@
 //! rpc_urls = ["https://sepolia.base.org"]
 //! finality = "safe"                     # latest, safe, finalized, depth:<blocks>
 //! gas_multiplier = 1.1                  # 1.0 to 5.0
+//! max_fee_gwei = 1000                   # most that is offered per gas, 1 to 1000000
 //! block_time_ms = 2000
 //! [chains.base-sepolia.contracts]       # enables the chain
 //! job_marketplace = "0x..."
@@ -29,7 +30,7 @@ use core::time::Duration;
 use capstan_kit::{Problems, Section};
 
 use crate::registry::layer::{From, Layer, Role, TokenLayer, parse_address};
-use crate::registry::{ChainKind, NativeCoin};
+use crate::registry::{ChainKind, GWEI, NativeCoin};
 
 /// The document's keys that belong to the registry.
 pub const FILE_KEYS: [&str; 2] = ["chains", "default_chain"];
@@ -119,6 +120,14 @@ fn chain(layer: &mut Layer, section: Section<'_>, problems: &mut Problems) {
                 let error: crate::fees::GasMultiplierError = error;
                 problems.add(section.path_of("gas_multiplier"), error.to_string(), "");
             }
+        }
+    }
+    if let Some(gwei) = section.unsigned("max_fee_gwei", problems) {
+        // Above a million gwei it is no limit.
+        if (1..=1_000_000).contains(&gwei) {
+            layer.max_fee = u128::from(gwei).saturating_mul(GWEI);
+        } else {
+            problems.add(section.path_of("max_fee_gwei"), "is out of range", "1 to 1000000");
         }
     }
     if let Some(contracts) = section.section("contracts", problems) {

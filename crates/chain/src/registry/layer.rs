@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use capstan_base::Address;
 
 use crate::fees::GasMultiplier;
-use crate::registry::{ChainKind, Finality, NativeCoin};
+use crate::registry::{ChainKind, DEFAULT_MAX_FEE, Finality, NativeCoin};
 use crate::rpc::RpcUrl;
 
 /// A value with the place it came from, so that a mistake found late still has its path.
@@ -72,6 +72,7 @@ pub(crate) struct Layer {
     pub(crate) block_time: Duration,
     pub(crate) finality: Finality,
     pub(crate) gas_multiplier: GasMultiplier,
+    pub(crate) max_fee: u128,
     pub(crate) is_preset: bool,
     /// Something of it was said wrongly: what is missing now need not be missing in truth.
     pub(crate) faulty: bool,
@@ -95,6 +96,7 @@ impl Layer {
             block_time: Duration::from_secs(2),
             finality: Finality::Finalized,
             gas_multiplier: GasMultiplier::ONE,
+            max_fee: DEFAULT_MAX_FEE,
             is_preset: false,
             faulty: false,
         }

@@ -95,6 +95,7 @@ fn chain(layer: Layer, problems: &mut Problems) -> Option<ChainConfig> {
         block_time: layer.block_time,
         finality: layer.finality,
         gas_multiplier: layer.gas_multiplier,
+        max_fee: layer.max_fee,
     })
 }
 

@@ -27,7 +27,7 @@ pub(super) fn follow(
     }
     let mut effects = Vec::new();
     if wants_replacement(config, nonce, flight, &newest, view) {
-        effects.push(replace(chain_id, nonce, flight, &newest, view));
+        effects.push(replace(config, chain_id, nonce, flight, &newest, view));
         if flight.signing {
             return effects.into_iter().flatten().collect();
         }
@@ -75,6 +75,7 @@ fn wants_replacement(
 
 /// Asks for a replacement; if the budget leaves no room for one, says so once.
 fn replace(
+    config: &LaneConfig,
     chain_id: ChainId,
     nonce: u64,
     flight: &mut Flight,
@@ -84,7 +85,8 @@ fn replace(
     let intent = flight.intent.id;
     let request = &flight.intent.request;
     let gas_limit = flight.gas_limit;
-    let cap = fees::fee_cap(request.max_cost, flight.l1_fee, gas_limit);
+    let budget = fees::fee_cap(request.max_cost, flight.l1_fee, gas_limit);
+    let cap = budget.min(config.max_fee);
     let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
         let detail = format!("no replacement fits under {cap} wei per gas");
         let was_told = std::mem::replace(&mut flight.cap_told, true);

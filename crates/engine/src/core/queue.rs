@@ -172,7 +172,8 @@ impl Lane {
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
         let request = waiting.intent.request.clone();
         let gas_limit = request.gas_limit.unwrap_or(gas.saturating_add(margin));
-        let cap = fees::fee_cap(request.max_cost, l1_fee, gas_limit);
+        let budget = fees::fee_cap(request.max_cost, l1_fee, gas_limit);
+        let cap = budget.min(self.config.max_fee);
         let Some(fees) = fees::first(view.gas_price, cap) else {
             waiting.hold(views);
             let detail = format!("gas costs more than {cap} wei per gas now");

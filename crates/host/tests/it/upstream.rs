@@ -65,7 +65,11 @@ async fn reply(State(answer): State<Arc<Mutex<Answer>>>, body: Bytes) -> Respons
         tokio::task::yield_now().await;
         Ok::<_, std::io::Error>(piece)
     });
-    Response::builder().status(status).body(Body::from_stream(pieces)).unwrap()
+    Response::builder()
+        .status(status)
+        .header("content-type", "text/event-stream")
+        .body(Body::from_stream(pieces))
+        .unwrap()
 }
 
 fn event(value: Value) -> String {
