@@ -198,7 +198,7 @@ pub(crate) fn address(
         }
         Err(reason) => {
             layer.faulty = true;
-            problems.add(path, reason, "the address that `capstan deploy` printed");
+            problems.add(path, reason, "the address of the deployed contract");
         }
     }
 }

@@ -187,6 +187,21 @@ async fn fees_never_exceed_the_cap_and_the_intent_goes_on_waiting() {
 }
 
 #[tokio::test]
+async fn a_chain_that_suggests_more_than_its_limit_gets_no_more() {
+    let mut rig = Rig::new(|config| config.max_fee = 2_100);
+    let id = rig.submit(Rig::intent("a")).await;
+    rig.round().await;
+    rig.chain.model().base_fee = 9_000;
+    rig.go_on(20).await;
+    let attempts = rig.attempts(id).await;
+    assert!(attempts.iter().all(|attempt| attempt.signed.max_fee <= 2_100), "{attempts:?}");
+    assert_eq!(rig.words(id).await, ["cap_reached"]);
+    rig.chain.model().base_fee = 1_000;
+    rig.go_on(8).await;
+    assert_eq!(rig.state(id).await, IntentState::Final);
+}
+
+#[tokio::test]
 async fn the_fee_of_a_rollup_comes_out_of_the_same_budget() {
     let mut rig = Rig::new(|_| {});
     rig.chain.model().l1_fee = U256::from(60_000_000);
