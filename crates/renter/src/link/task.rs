@@ -1,16 +1,16 @@
 //! The link's task: connects, attaches, counts, pays, reconnects.
 
+mod answer;
+mod attach;
+mod pay;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use capstan_base::{AttachChallenge, TallyState, Voucher};
 use capstan_kit::Backoff;
 use capstan_model::Utf8Stream;
-use capstan_store::VoucherOutcome;
 use capstan_wire::openai::{AnswerEvent, StopFilter};
-use capstan_wire::session::{
-    EndReason, FinishReason, FromHost, FromRenter, NewestVoucher, PromptMessage, SessionInit,
-};
+use capstan_wire::session::{EndReason, FromHost, FromRenter, PromptMessage};
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -19,9 +19,6 @@ use super::socket::{Broken, Socket};
 use super::{Answer, LinkContext, LinkStatus, Order};
 use crate::book::Refusal;
 use crate::error::RenterError;
-
-/// Tokens a slow local reader may lag behind before the link stops reading from the host.
-const READ_AHEAD: usize = 256;
 
 /// A dropped connection is most often back at once; a host that restarts takes seconds.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -37,10 +34,6 @@ const ATTACH_WITHIN: Duration = Duration::from_secs(30);
 /// pings went by without any answer.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(50);
-
-/// Tokens taken of a request that a former process of this side had asked for. They may be owed,
-/// but only as many as a host serves ahead; a host that sends more is refused.
-const FORMER_TOKENS: u64 = 256;
 
 /// Ends the task for good.
 enum Over {
@@ -87,15 +80,6 @@ struct Current {
     stop: StopFilter,
     /// Tokens received for it.
     made: u64,
-}
-
-impl Current {
-    /// Most tokens that were asked for: the limit, and in any case the context.
-    fn most(&self, context: usize) -> u64 {
-        let room = context.saturating_sub(self.ids.len());
-        let room = u64::try_from(room).unwrap_or(u64::MAX);
-        self.prompt.max_tokens.map_or(room, |limit| limit.min(room))
-    }
 }
 
 struct Task {
@@ -172,54 +156,6 @@ impl Task {
         let mut socket = connected.map_err(|error| Broken::new(error.to_string()))?;
         let running = self.attach(&mut socket).await?;
         Ok((socket, running))
-    }
-
-    /// Hello, proof, `session_init`, ready. Returns the request that still runs at the host.
-    async fn attach(&mut self, socket: &mut Socket) -> Result<Option<u64>, Leave> {
-        let hello = loop {
-            if let FromHost::Hello(hello) = socket.receive().await? {
-                break hello;
-            }
-        };
-        let key = self.context.key;
-        let digest =
-            AttachChallenge(hello.challenge).digest(key.chain_id, key.marketplace, key.session_id);
-        let proof = self
-            .context
-            .signer
-            .sign_digest_65(digest)
-            .map_err(|error| Leave::Over(Over::Lost(error.to_string())))?;
-        let newest =
-            self.context.newest.clone().map(|(voucher, tally)| NewestVoucher { voucher, tally });
-        let init = SessionInit {
-            chain_id: key.chain_id,
-            terms: self.context.terms.clone(),
-            proof,
-            price: self.context.book.price(),
-            newest,
-            have: self.context.book.tokens(),
-        };
-        socket.send(&FromRenter::SessionInit(Box::new(init))).await?;
-        loop {
-            match socket.receive().await? {
-                FromHost::SessionReady(ready) => {
-                    self.context.book.rewind(ready.tokens)?;
-                    return Ok(ready.running);
-                }
-                FromHost::Error { error, .. } => {
-                    return Err(match error.code {
-                        // These pass: the block is not seen yet, the chain or the host is busy.
-                        ErrorCode::ChainUnavailable
-                        | ErrorCode::Overloaded
-                        | ErrorCode::Draining
-                        | ErrorCode::UnknownSession
-                        | ErrorCode::Internal => Leave::Broken(Broken::new(error.to_string())),
-                        _ => Leave::Over(Over::Fatal(error)),
-                    });
-                }
-                _ => {}
-            }
-        }
     }
 
     async fn serve(
@@ -382,166 +318,6 @@ impl Task {
             FromHost::Hello(_) | FromHost::SessionReady(_) | FromHost::Pong => {}
         }
         Ok(())
-    }
-
-    fn on_accepted(&mut self, request_id: u64, index: u64, claimed: u64) -> Result<(), Leave> {
-        let Some(current) =
-            self.current.as_mut().filter(|current| current.prompt.request_id == request_id)
-        else {
-            // A prompt of a former process: it cannot be recounted, so it is not signed for.
-            return Err(Refusal::PromptMiscount { claimed, counted: 0 }.into());
-        };
-        if current.reply.is_none() {
-            // It was counted once already; a second time would bill it twice.
-            return Err(Refusal::Unasked { request_id, tokens: claimed }.into());
-        }
-        self.context.book.count_prompt(index, &current.ids, claimed)?;
-        if let Some(reply) = current.reply.take() {
-            let (events, receiver) = mpsc::channel(READ_AHEAD);
-            current.events = Some(events);
-            let _ = reply.send(Ok(Answer { prompt_ids: current.ids.clone(), events: receiver }));
-        }
-        self.publish_counts();
-        Ok(())
-    }
-
-    /// Counts nothing that was not asked for: a host could otherwise bill whatever it likes to send.
-    fn expect_asked(&mut self, request_id: u64, tokens: usize) -> Result<(), Leave> {
-        let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
-        let context = self.context.book.model().context_length();
-        let unasked = Refusal::Unasked { request_id, tokens };
-        let (made, most) = match &mut self.current {
-            Some(current) if current.prompt.request_id == request_id => {
-                if current.reply.is_some() {
-                    return Err(unasked.into());
-                }
-                let most = current.most(context);
-                (&mut current.made, most)
-            }
-            _ => (&mut self.former, FORMER_TOKENS),
-        };
-        *made = made.saturating_add(tokens);
-        if *made > most { Err(unasked.into()) } else { Ok(()) }
-    }
-
-    /// Passes tokens on. A reader that hung up cancels the request; what came is owed.
-    async fn deliver(
-        &mut self,
-        socket: &mut Socket,
-        request_id: u64,
-        ids: &[u32],
-        logprobs: &[f64],
-    ) -> Result<(), Leave> {
-        let model = self.context.book.model().clone();
-        let Some(current) =
-            self.current.as_mut().filter(|current| current.prompt.request_id == request_id)
-        else {
-            return Ok(());
-        };
-        for (position, id) in ids.iter().enumerate() {
-            let piece = model.tokenizer().piece(*id).unwrap_or_default();
-            let shown = model.tokenizer().visible_piece(*id).unwrap_or_default();
-            let text = current.stop.push(&current.text.push(shown));
-            let event = AnswerEvent::Token {
-                id: *id,
-                text,
-                piece: String::from_utf8_lossy(piece).into_owned(),
-                logprob: logprobs.get(position).copied(),
-            };
-            let Some(events) = &current.events else { continue };
-            if events.send(event).await.is_err() {
-                current.events = None;
-                socket.send(&FromRenter::Cancel { request_id }).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn pay(
-        &mut self,
-        socket: &mut Socket,
-        amount: capstan_base::Amount,
-        tokens: u64,
-        root: capstan_base::B256,
-    ) -> Result<(), Leave> {
-        let (voucher, state) = self.context.book.judge(amount, tokens, root)?;
-        if let Some((newest, _)) = &self.context.newest
-            && newest.voucher == voucher
-        {
-            // It was lost on the way, or the host could not store it.
-            let again = FromRenter::Voucher(newest.clone());
-            return Ok(socket.send(&again).await?);
-        }
-        if voucher.amount <= self.context.book.signed() {
-            return Ok(());
-        }
-        self.sign_and_send(socket, voucher, state).await
-    }
-
-    /// Before it goes: a host that asks for its last voucher after the end of an answer gets it.
-    async fn pay_what_is_open(&mut self, socket: &mut Socket) -> Result<(), Leave> {
-        match self.context.book.unsigned() {
-            Some((voucher, state)) => self.sign_and_send(socket, voucher, state).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn sign_and_send(
-        &mut self,
-        socket: &mut Socket,
-        voucher: Voucher,
-        state: TallyState,
-    ) -> Result<(), Leave> {
-        let key = self.context.key;
-        let lost = |why: String| Leave::Over(Over::Lost(why));
-        let signature = self
-            .context
-            .signer
-            .sign_digest_65(voucher.digest(key.chain_id, key.marketplace))
-            .map_err(|error| lost(error.to_string()))?;
-        let signed = capstan_base::SignedVoucher { voucher, signature };
-        let stored = self
-            .context
-            .store
-            .record_signed_voucher(key, &signed, &state)
-            .await
-            .map_err(|error| lost(error.to_string()))?;
-        if !matches!(stored, VoucherOutcome::Stored) {
-            return Err(lost("the session is not open in the store any more".into()));
-        }
-        self.context.book.accept(&voucher, state.clone());
-        self.context.newest = Some((signed.clone(), state));
-        self.publish_counts();
-        socket.send(&FromRenter::Voucher(signed)).await?;
-        Ok(())
-    }
-
-    async fn on_finished(&mut self, request_id: u64, reason: FinishReason) {
-        if self.current.as_ref().map(|current| current.prompt.request_id) != Some(request_id) {
-            return;
-        }
-        let Some(mut current) = self.current.take() else { return };
-        let mut text = current.stop.push(&current.text.finish());
-        text.push_str(&current.stop.flush());
-        if let Some(events) = current.events {
-            let _ = events.send(AnswerEvent::Finished { reason, text }).await;
-        }
-    }
-
-    fn fail_current(&mut self, request_id: Option<u64>, error: ApiError) {
-        if self.current.as_ref().map(|current| current.prompt.request_id) != request_id {
-            return;
-        }
-        let Some(current) = self.current.take() else { return };
-        match (current.reply, current.events) {
-            (Some(reply), _) => {
-                let _ = reply.send(Err(RenterError::Host(error)));
-            }
-            (None, Some(events)) => {
-                let _ = events.try_send(AnswerEvent::Failed(error));
-            }
-            (None, None) => {}
-        }
     }
 
     fn finish(&mut self, over: Over) {

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::answer::FORMER_TOKENS;
 use super::*;
 use crate::book::Book;
 use crate::link::Link;
