@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod key;
 mod output;
+mod rental;
 mod settings;
 
 use std::process::ExitCode;

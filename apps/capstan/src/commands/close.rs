@@ -12,10 +12,10 @@ use capstan_renter::close::{CloseStep, Closer};
 use clap::Args;
 use serde_json::json;
 
-use super::rent::{find_rental, symbol_of};
 use crate::cli::Global;
 use crate::context::Context;
 use crate::output::Output;
+use crate::rental::{find_rental, symbol_of};
 
 /// How long to wait for this command's own transaction.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -37,7 +37,7 @@ pub async fn run(args: CloseArgs, global: &Global, output: &Output) -> Result<()
     let chain = context.chain(Some(&rental.key.chain_id.to_string())).await?;
     let engine = context.engine(&store, std::slice::from_ref(&chain))?;
     let closer = Closer { chain: Arc::clone(&chain), store: store.clone(), engine };
-    let (_, symbol, decimals) = symbol_of(&chain, rental.terms.token);
+    let (symbol, decimals) = symbol_of(&chain, rental.terms.token);
     let first = closer.look(&rental).await?;
     match &first {
         CloseStep::NeverOpened => bail!("this session was never opened; nothing was paid in"),

@@ -8,10 +8,10 @@ use capstan_renter::close::{CloseStep, Closer};
 use clap::Args;
 use serde_json::json;
 
-use super::rent::symbol_of;
 use crate::cli::Global;
 use crate::context::{Context, clients};
 use crate::output::{Output, table};
+use crate::rental::symbol_of;
 
 /// Options of `capstan sessions`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub async fn run(args: SessionsArgs, global: &Global, output: &Output) -> Result
         if closing.is_some() && !args.all {
             continue;
         }
-        let (_, symbol, decimals) = symbol_of(chain, rental.terms.token);
+        let (symbol, decimals) = symbol_of(chain, rental.terms.token);
         let signed = rental.voucher.as_ref().map_or(Amount::ZERO, |newest| newest.voucher.amount);
         let human = |amount: Amount| format!("{} {symbol}", amount.to_decimal(decimals));
         rows.push(vec![

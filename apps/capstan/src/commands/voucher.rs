@@ -7,10 +7,10 @@ use capstan_wire::Credential;
 use clap::Args;
 use serde_json::json;
 
-use super::rent::{SessionArgs, prepare, symbol_of};
 use crate::cli::Global;
 use crate::context::{Context, amount};
 use crate::output::Output;
+use crate::rental::{SessionArgs, prepare, symbol_of};
 
 /// Options of `capstan voucher`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub async fn run(args: VoucherArgs, global: &Global, output: &Output) -> Result<
     let store = context.open_store("renter.db")?;
     let prepared = prepare(&context, &store, &args.session, output).await?;
     let (opened, rental) = (&prepared.opened, &prepared.rental);
-    let (_, symbol, decimals) = symbol_of(&prepared.chain, opened.terms.token);
+    let (symbol, decimals) = symbol_of(&prepared.chain, opened.terms.token);
     let ceiling = match &args.ceiling {
         Some(text) => amount(text, decimals)?,
         None => opened.terms.deposit,
