@@ -7,8 +7,8 @@ use std::sync::Arc;
 use capstan_base::{Address, ChainId};
 use capstan_chain::ChainClient;
 use capstan_engine::Engine;
-use capstan_kit::Clock;
 use capstan_kit::telemetry::Metrics;
+use capstan_kit::{Backoff, Clock, Supervisor};
 use capstan_store::{IntentFilter, IntentState, Store, StoreError};
 use capstan_wire::session::EndReason;
 use tokio::net::TcpListener;
@@ -24,6 +24,9 @@ use crate::settlement::{Outbox, Reconciler};
 
 /// Pause between looks at settling sessions: an answer from the store alone most of the time.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// Slowest pause before a task that failed runs again.
+const SLOWEST_RETRY: Duration = Duration::from_secs(30);
 
 /// Pause between looks at the outbox while shutting down.
 const DRAIN_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -90,12 +93,16 @@ impl Host {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         let closed = CancellationToken::new();
-        let follow = tokio::spawn(follow(Arc::clone(&self.reconciler), closed.clone()));
-        let watch = tokio::spawn(watch(
-            Arc::clone(&self.reconciler),
-            self.sessions.clone(),
-            closed.clone(),
-        ));
+        let tasks = Supervisor::new(closed.clone());
+        let again = Backoff::new(FOLLOW_EVERY, SLOWEST_RETRY);
+        let reconciler = Arc::clone(&self.reconciler);
+        tasks.spawn("follow settlements", again.clone(), move |stop| {
+            follow(Arc::clone(&reconciler), stop)
+        });
+        let (reconciler, sessions) = (Arc::clone(&self.reconciler), self.sessions.clone());
+        tasks.spawn("watch closings", again, move |stop| {
+            watch(Arc::clone(&reconciler), sessions.clone(), stop)
+        });
         let drained = CancellationToken::new();
         let sessions = self.sessions.clone();
         let reconciler = Arc::clone(&self.reconciler);
@@ -119,7 +126,7 @@ impl Host {
         };
         closed.cancel();
         drain.abort();
-        let _ = tokio::join!(follow, watch);
+        tasks.stopped().await;
         outcome
     }
 }
@@ -143,33 +150,30 @@ impl Reconciler {
 }
 
 /// Writes down how settling sessions closed.
-async fn follow(reconciler: Arc<Reconciler>, stop: CancellationToken) {
+async fn follow(reconciler: Arc<Reconciler>, stop: CancellationToken) -> Result<(), StoreError> {
     loop {
-        if let Err(error) = reconciler.finish_settled().await {
-            tracing::warn!(%error, "settlements not compared with the chain");
-        }
+        reconciler.finish_settled().await?;
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(FOLLOW_EVERY) => {}
         }
     }
 }
 
 /// Ends sessions that somebody else closes on chain, while the newest voucher still counts there.
-async fn watch(reconciler: Arc<Reconciler>, sessions: Sessions, stop: CancellationToken) {
+async fn watch(
+    reconciler: Arc<Reconciler>,
+    sessions: Sessions,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
     let every = sessions.config().reconcile_every;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(every) => {}
         }
-        match reconciler.closing_elsewhere().await {
-            Ok(keys) => {
-                for key in keys {
-                    sessions.end(&key, EndReason::ClosedOnChain).await;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "open sessions not compared with the chain"),
+        for key in reconciler.closing_elsewhere().await? {
+            sessions.end(&key, EndReason::ClosedOnChain).await;
         }
     }
 }

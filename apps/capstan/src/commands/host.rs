@@ -56,6 +56,12 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
     let store = context.open_store("host.db")?;
     let list: Vec<_> = chains.values().cloned().collect();
     let engine = context.engine(&store, &list)?;
+    for lane in engine.orphans().await? {
+        tracing::warn!(
+            chain_id = lane.chain_id.0, account = %lane.sender,
+            "stored transactions wait for this chain and key, which are not configured now"
+        );
+    }
     let host = Host::start(HostParts {
         host: context.account(),
         config: settings.host.clone(),
