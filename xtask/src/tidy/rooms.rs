@@ -22,7 +22,7 @@ pub(super) const ROWS: [Row; 6] = [
 ];
 
 /// Not part of the product: nothing imports them.
-pub(super) const BESIDE: Row = row("beside", &["contracts", "models", "tests", "xtask"]);
+pub(super) const BESIDE: Row = row("beside", &["contracts", "models", "tests", "xtask", "docs"]);
 
 /// Beside rooms that may import the product. Not apps: they use the binary as its users do.
 pub(super) const BESIDE_ABOVE: [&str; 1] = ["tests"];
