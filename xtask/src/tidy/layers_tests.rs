@@ -121,6 +121,7 @@ const MAP: &str = "\
 | | `models/` | the tiny model |
 | | `tests/` | scenarios |
 | | `xtask/` | commands |
+| | `docs/` | pages |
 ";
 
 #[test]
