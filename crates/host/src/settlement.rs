@@ -200,8 +200,7 @@ impl Reconciler {
     }
 
     /// The session is still open on chain and its intent can have no effect any more: another
-    /// intent takes its place.
-    /// If the renter acknowledged more than the host would claim, the contract refuses less: then
+    /// intent takes its place. If the renter acknowledged more than the host would claim, the contract refuses less: then
     /// what was acknowledged is claimed, which needs no voucher.
     async fn try_again(
         &self,

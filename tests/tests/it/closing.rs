@@ -33,6 +33,22 @@ async fn a_renter_that_closes_alone_is_answered_with_the_newest_voucher() {
 }
 
 #[tokio::test]
+async fn a_renter_that_acknowledges_more_than_it_signed_pays_that() {
+    let scene = Scene::start("reconcile_seconds = 1").await;
+    let paper = scene.open(DEPOSIT).await;
+    let mut renter = Renter::attach(&scene.url, &paper).await;
+    renter.ask("What is a voucher?", 20).await;
+    renter.to_end().await;
+    let acknowledged = renter.owed() + 1000;
+    let amount = Amount::new(acknowledged).unwrap();
+    let close = calls::request_session_close(paper.marketplace, &terms(&paper), amount);
+    scene.chain().send(&paper.renter, &close).await;
+    assert_eq!(renter.ended().await, "closed_on_chain");
+    // The contract refuses a claim below it; the host rests, and then claims what stands there.
+    scene.settles_for(&paper, acknowledged).await;
+}
+
+#[tokio::test]
 async fn a_close_that_is_final_before_the_host_looks_leaves_it_in_order() {
     let mut scene = Scene::start("grace_seconds = 0\nreconcile_seconds = 1").await;
     let paper = scene.open(DEPOSIT).await;
