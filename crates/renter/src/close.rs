@@ -5,7 +5,7 @@ use std::sync::Arc;
 use capstan_base::{Amount, SessionKey, Tally};
 use capstan_chain::{BlockTag, Call, ChainClient, SessionState, SessionStatus, calls};
 use capstan_engine::Engine;
-use capstan_store::{Closing, NewIntent, Rental, RentalState, Store};
+use capstan_store::{Closing, NewIntent, Rental, Store};
 
 use crate::error::RenterError;
 use crate::open::intent;
@@ -155,17 +155,13 @@ fn acknowledged(rental: &Rental) -> Amount {
     }
 }
 
-/// True if nothing more can happen to a rental.
-pub fn is_done(rental: &Rental) -> bool {
-    rental.state == RentalState::Closed
-}
-
 #[cfg(test)]
 mod tests {
     use capstan_base::{
         Address, B256, ChainId, ModelId, Price, SessionTerms, Signature65, SignedVoucher,
         TallyState, UnixSeconds, Voucher,
     };
+    use capstan_store::RentalState;
 
     use super::*;
 

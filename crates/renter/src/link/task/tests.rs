@@ -137,9 +137,11 @@ async fn tokens_that_nobody_asked_for_are_not_paid() {
     assert_eq!(link.status().signed, Amount::ZERO);
 }
 
-#[tokio::test]
-async fn an_answer_longer_than_was_asked_for_is_not_paid() {
-    let (link, mut host, key) = attached().await;
+/// Asks for four tokens after a prompt of three; the request's number, and the answer to come.
+async fn ask_for_four(
+    link: &Link,
+    host: &mut WebSocketStream<TcpStream>,
+) -> (u64, tokio::task::JoinHandle<Result<mpsc::Receiver<AnswerEvent>, RenterError>>) {
     let prompt = PromptMessage {
         request_id: 0,
         prompt: Prompt::Ids(vec![1, 2, 3]),
@@ -153,8 +155,14 @@ async fn an_answer_longer_than_was_asked_for_is_not_paid() {
         let link = link.clone();
         async move { link.ask(prompt).await.map(|answer| answer.events) }
     });
-    let FromRenter::Prompt(prompt) = hear(&mut host).await else { panic!("no prompt") };
-    let request_id = prompt.request_id;
+    let FromRenter::Prompt(prompt) = hear(host).await else { panic!("no prompt") };
+    (prompt.request_id, asking)
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_was_asked_for_is_not_paid() {
+    let (link, mut host, key) = attached().await;
+    let (request_id, asking) = ask_for_four(&link, &mut host).await;
     say(&mut host, FromHost::PromptAccepted { request_id, index: 0, input_tokens: 3 }).await;
     let _events = asking.await.unwrap().unwrap();
     bill(&mut host, key, request_id, &[1, 2, 3], 4 + 1).await;
@@ -166,21 +174,7 @@ async fn an_answer_longer_than_was_asked_for_is_not_paid() {
 #[tokio::test]
 async fn a_prompt_is_paid_once() {
     let (link, mut host, key) = attached().await;
-    let prompt = PromptMessage {
-        request_id: 0,
-        prompt: Prompt::Ids(vec![1, 2, 3]),
-        max_tokens: Some(4),
-        temperature: 0.0,
-        top_p: 1.0,
-        seed: 0,
-        stop: Vec::new(),
-    };
-    let asking = tokio::spawn({
-        let link = link.clone();
-        async move { link.ask(prompt).await.map(|answer| answer.events) }
-    });
-    let FromRenter::Prompt(prompt) = hear(&mut host).await else { panic!("no prompt") };
-    let request_id = prompt.request_id;
+    let (request_id, asking) = ask_for_four(&link, &mut host).await;
     say(&mut host, FromHost::PromptAccepted { request_id, index: 0, input_tokens: 3 }).await;
     say(&mut host, FromHost::PromptAccepted { request_id, index: 3, input_tokens: 3 }).await;
     let _events = asking.await.unwrap().unwrap();
