@@ -1,65 +1,87 @@
-//! Whether a simulated process lives, and where it dies.
+//! Whether a simulated process lives, and where it dies or stands still.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The power supply of one process. Everything the process does passes through [`Power::point`];
-/// at the point chosen by [`Power::cut_after`] it stops, and stays stopped until [`Power::restore`].
-#[derive(Debug)]
+/// The power supply of one process. Everything the process does passes through [`Power::point`]; at
+/// a chosen point it dies, or stands still as one whose machine is suspended.
+#[derive(Debug, Default)]
 pub struct Power {
-    off: AtomicBool,
-    left: AtomicU64,
-    passed: AtomicU64,
+    state: Mutex<State>,
 }
 
-impl Default for Power {
-    fn default() -> Self {
-        Self {
-            off: AtomicBool::new(false),
-            left: AtomicU64::new(u64::MAX),
-            passed: AtomicU64::new(0),
-        }
-    }
+#[derive(Debug, Default)]
+struct State {
+    is_off: bool,
+    is_stalled: bool,
+    /// Points left, and whether the process dies then or only stalls.
+    left: Option<(u64, bool)>,
+    waiting: Vec<Waker>,
 }
 
 impl Power {
-    /// Lets so many points pass, and no more.
+    /// Lets so many points pass; at the next one the process dies.
     pub fn cut_after(&self, points: u64) {
-        self.left.store(points, Ordering::Relaxed);
+        self.state().left = Some((points, true));
     }
 
-    /// Stops the process here and now.
+    /// Lets so many points pass; at the next one the process stands still until
+    /// [`Power::resume`].
+    pub fn stall_after(&self, points: u64) {
+        self.state().left = Some((points, false));
+    }
+
+    /// The process dies here and now.
     pub fn cut(&self) {
-        self.off.store(true, Ordering::Relaxed);
+        self.state().is_off = true;
+    }
+
+    /// A process that stands still goes on.
+    pub fn resume(&self) {
+        let mut state = self.state();
+        state.is_stalled = false;
+        state.left = None;
+        state.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// Power for a new process in the place of the old one.
     pub fn restore(&self) {
-        self.left.store(u64::MAX, Ordering::Relaxed);
-        self.off.store(false, Ordering::Relaxed);
+        *self.state() = State::default();
     }
 
     /// True once the process is dead.
     pub fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed)
+        self.state().is_off
     }
 
-    /// Points passed so far: how far a process got, for choosing where the next one dies.
-    pub fn passed(&self) -> u64 {
-        self.passed.load(Ordering::Relaxed)
+    /// True while the process stands still.
+    pub fn is_stalled(&self) -> bool {
+        self.state().is_stalled
     }
 
-    /// Passes, or never returns.
+    /// Passes, or does not return while the process stands still, or never.
     pub async fn point(&self) {
-        if self.left.load(Ordering::Relaxed) == 0 {
-            self.cut();
+        {
+            let mut state = self.state();
+            match &mut state.left {
+                Some((0, true)) => state.is_off = true,
+                Some((0, false)) => (state.is_stalled, state.left) = (true, None),
+                Some((left, _)) => *left = left.saturating_sub(1),
+                None => {}
+            }
         }
-        if self.is_off() {
-            core::future::pending::<()>().await;
-        }
-        let left = self.left.load(Ordering::Relaxed);
-        if left != u64::MAX {
-            self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        }
-        self.passed.fetch_add(1, Ordering::Relaxed);
+        poll_fn(|context| {
+            let mut state = self.state();
+            if state.is_stalled && !state.is_off {
+                state.waiting.push(context.waker().clone());
+            }
+            if state.is_off || state.is_stalled { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
