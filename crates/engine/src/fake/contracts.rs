@@ -10,7 +10,8 @@
 
 use alloy_primitives::{Bytes, LogData};
 use capstan_base::{Address, B256};
-use capstan_chain::{Log, Receipt};
+use capstan_chain::Receipt;
+use capstan_chain::types::Log;
 
 use super::tx::take;
 

@@ -12,7 +12,7 @@ use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields};
 
-pub use branch::{Account, Block, Branch, MinedTx};
+pub use branch::{Branch, MinedTx};
 pub use pool::Pool;
 
 use super::contracts::{Calls, Fate, Item};

@@ -69,11 +69,6 @@ impl Pool {
         }
     }
 
-    /// Forgets one transaction.
-    pub fn remove(&mut self, sender: Address, nonce: u64) {
-        self.txs.remove(&(sender, nonce));
-    }
-
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.txs.clear();

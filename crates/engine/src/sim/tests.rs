@@ -1,0 +1,23 @@
+//! The simulator itself: a seed is a run, and a few hundred of them keep every promise.
+
+use super::run;
+
+#[test]
+fn a_seed_is_a_run() {
+    for seed in 0..8 {
+        let (first, second) = (run(seed, 50, true), run(seed, 50, true));
+        assert_eq!(first, second, "seed {seed}");
+        assert_ne!(first.trace, run(seed + 1, 50, true).trace);
+        let quiet = run(seed, 50, false);
+        assert_eq!(quiet.violations, first.violations, "printing changes nothing");
+        assert_eq!(quiet.sends, first.sends);
+    }
+}
+
+#[test]
+fn two_hundred_runs_keep_every_promise() {
+    for seed in 0..200 {
+        let outcome = run(seed, 50, false);
+        assert_eq!(outcome.violations, [], "seed {seed}");
+    }
+}
