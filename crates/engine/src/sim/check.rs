@@ -79,6 +79,11 @@ impl World {
         let branch = net.model.canonical();
         let count = branch.effect_count(wanted.item.effect, u64::MAX);
         // Mined transactions that carry it, whoever sent them.
+        // What only uses a nonce up costs the lane, not the intent.
+        let paid = |hash: &B256| {
+            let is_it = |attempt: &&Attempt| attempt.signed.tx_hash == *hash;
+            attempts.iter().find(is_it).is_some_and(|attempt| !attempt.signed.voids)
+        };
         let own = |hash: &B256| attempts.iter().any(|attempt| attempt.signed.tx_hash == *hash);
         let had_by_own =
             branch.mined().any(|tx| own(&tx.hash) && tx.effects.contains(&wanted.item.effect));
@@ -132,7 +137,7 @@ impl World {
                 found.push(Violation::Stuck(id, detail));
             }
         }
-        let carried = branch.mined().filter(|tx| own(&tx.hash));
+        let carried = branch.mined().filter(|tx| paid(&tx.hash));
         found.extend(carried.filter_map(|tx| over_budget(wanted, tx)));
         found
     }
