@@ -33,9 +33,8 @@ use world::World;
 /// Blocks after the last fault that are looked at one by one.
 const WATCHED_BLOCKS: u64 = 40;
 
-/// Rounds of blocks after those, each an eighth of finality: ten times a batch may be parted, and
-/// each part has to become final.
-const LAST_LOOKS: u64 = 200;
+/// Looks after those, at most.
+const LAST_LOOKS: u64 = 3_000;
 
 /// Plays the run of a seed with at least so many intents.
 pub fn run(seed: u64, intents: u64, with_trace: bool) -> Outcome {
@@ -77,7 +76,7 @@ fn recover(world: &mut World) -> Option<u64> {
     let nonce = |world: &World| world.net().model.account_nonce(world::SENDER);
     let (start, before) = (world.height(), nonce(world));
     let mut recovered = None;
-    let mut needed = world.has_ready_work();
+    let mut needed = !world.refuses && world.has_ready_work();
     for _ in 0..WATCHED_BLOCKS {
         world.all_turn();
         world.pass(1_000);
@@ -95,17 +94,24 @@ fn recover(world: &mut World) -> Option<u64> {
     if needed { Some(u64::MAX) } else { recovered }
 }
 
-/// Blocks until every intent is over, or should be.
+/// Blocks until every intent is over, or nothing has changed for three times finality: by then
+/// whatever waits for it has gone on.
 fn finish(world: &mut World) {
     let nodes: Vec<usize> = (0..world.net().faults.len()).collect();
-    let blocks = world.net().model.final_depth.div_ceil(8).max(1);
+    let depth = world.net().model.final_depth;
+    let blocks = depth.div_ceil(8).max(1);
+    let patience = depth.saturating_mul(3).saturating_add(40);
+    let (mut last, mut since) = (world.progress(), world.height());
     for _ in 0..LAST_LOOKS {
-        if world.is_over() {
+        if world.is_over() || world.height() > since.saturating_add(patience) {
             break;
         }
         world.all_turn();
         for _ in 0..blocks {
             world.mine_from(&nodes, Vec::new());
+        }
+        if world.progress() != last {
+            (last, since) = (world.progress(), world.height());
         }
     }
 }

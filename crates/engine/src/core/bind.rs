@@ -105,7 +105,8 @@ impl Lane {
         if let Some(effects) = effects {
             return effects;
         }
-        if self.window.room(self.pending_count()) == 0 {
+        let taken = self.contending(view).count();
+        if self.window.room(taken) == 0 && self.gap_count(view) == 0 {
             return Vec::new();
         }
         let Some(first) = ids.first().copied() else { return Vec::new() };
@@ -195,9 +196,7 @@ impl Lane {
 
     /// Wei beyond what is already in flight.
     fn available(&self, view: &View) -> U256 {
-        self.flights
-            .values()
-            .filter(|flight| flight.is_pending())
+        self.contending(view)
             .fold(view.balance, |left, flight| left.saturating_sub(flight.committed()))
     }
 }

@@ -91,8 +91,10 @@ fn wants_replacement(
     let is_blocked_by_fee = nonce == view.account_nonce
         || view.head.base_fee.is_some_and(|base_fee| newest.fees.max_fee() < base_fee);
     let is_due = waited >= config.replace_after_blocks || (flight.underpriced && waited >= 1);
+    // What every node refuses for good it refuses at any fee.
+    let is_refused = flight.refused_since.is_some();
     let is_far = fees::is_far_above(newest.fees.max_fee(), view.gas_price, config.max_fee_multiple);
-    is_blocked_by_fee && is_due && !is_far
+    is_blocked_by_fee && is_due && !is_far && !is_refused
 }
 
 /// True once every node has refused the first nonce's transaction as invalid for so long that what

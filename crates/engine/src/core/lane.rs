@@ -98,6 +98,13 @@ impl Lane {
         self.flights.values().filter(|flight| flight.is_pending()).count()
     }
 
+    /// Nonces that wait for a block and may yet be in one: those another transaction used wait for
+    /// finality alone, and take no place in a pool.
+    pub(super) fn contending(&self, view: &View) -> impl Iterator<Item = &Flight> {
+        let open = self.flights.range(view.account_nonce..).map(|(_, flight)| flight);
+        open.filter(|flight| flight.is_pending())
+    }
+
     /// Nonces signed for beyond those in blocks: how far the lane is ahead of its chain.
     pub fn nonce_lag(&self) -> u64 {
         let mined = self.view.as_ref().map_or(0, |view| view.account_nonce);

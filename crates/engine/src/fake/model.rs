@@ -51,6 +51,8 @@ pub struct Model {
     pub capacity: usize,
     /// Blocks by which finality trails the head.
     pub final_depth: u64,
+    /// Unix seconds before which no block is made, whatever it replaces.
+    pub now: u64,
     /// Its nodes.
     pub nodes: Vec<Node>,
     canonical: Branch,
@@ -76,6 +78,7 @@ impl Model {
             reverting: HashSet::new(),
             capacity: usize::MAX,
             final_depth: 66,
+            now: 0,
             nodes: vec![Node::default(); nodes],
             canonical: Branch::default(),
             final_height: None,
@@ -294,7 +297,7 @@ impl Model {
         let reverting = &self.reverting;
         let reverts = |tx: &FakeTx| reverting.contains(&tx.to());
         let base_fee = self.next_base_fee();
-        self.canonical.extend(self.salt, base_fee, rollup_fee, txs, &reverts);
+        self.canonical.extend(self.salt, base_fee, rollup_fee, txs, self.now, &reverts);
         let trailing = self.head().number.checked_sub(self.final_depth);
         self.final_height = self.final_height.max(trailing);
         self.sync();

@@ -12,8 +12,8 @@ pub(super) struct ContractBatch;
 
 impl Batching for ContractBatch {
     fn group(&self, _sender: Address, call: &Call) -> Option<Group> {
-        let selector = *call.data.first_chunk::<4>()?;
-        (call.to == CONTRACT && call.value.is_zero()).then_some(Group { to: call.to, selector })
+        let kind = *call.data.first()?;
+        (call.to == CONTRACT && call.value.is_zero()).then_some(Group { to: call.to, kind })
     }
 
     fn merge(&self, _sender: Address, calls: &[Call]) -> Option<Call> {

@@ -16,7 +16,9 @@ use capstan_chain::{
 };
 use capstan_store::Power;
 
+use super::batching::ContractBatch;
 use super::net::Net;
+use crate::batching::{Batching, Singles};
 use crate::chain::{Estimate, LaneChain, NonceUse};
 
 /// A [`Net`] behind the engine's seam.
@@ -24,6 +26,8 @@ pub(crate) struct SimChain {
     pub(crate) chain_id: ChainId,
     pub(crate) net: Arc<Mutex<Net>>,
     pub(crate) power: Arc<Power>,
+    /// The contract takes batches.
+    pub(crate) batches: bool,
 }
 
 impl SimChain {
@@ -130,6 +134,10 @@ fn find_receipt(net: &mut Net, hash: B256) -> Option<Option<Receipt>> {
 impl LaneChain for SimChain {
     fn chain_id(&self) -> ChainId {
         self.chain_id
+    }
+
+    async fn batching(&self, _sender: Address) -> Arc<dyn Batching> {
+        if self.batches { Arc::new(ContractBatch) } else { Arc::new(Singles) }
     }
 
     async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {

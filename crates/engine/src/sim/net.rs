@@ -178,7 +178,8 @@ impl Net {
             return none();
         }
         if self.is_elsewhere(index) {
-            return SendOutcome::Rejected("invalid chain id".to_owned());
+            // The pool of endpoints does not send there.
+            return none();
         }
         let Some(faults) = self.faults.get_mut(index) else { return none() };
         if use_one(&mut faults.refusals.0) {

@@ -8,10 +8,8 @@ use capstan_kit::{Clock, ManualClock};
 use capstan_store::{EngineStore, Fence, LaneKey, MemoryStore, Power, StoreError};
 use tokio::sync::Notify;
 
-use super::batching::ContractBatch;
 use super::chain::SimChain;
 use super::net::Net;
-use crate::batching::{Batching, Singles};
 use crate::config::LaneConfig;
 use crate::fake::FakeSigner;
 use crate::lane::{LEASE, Running, Worker};
@@ -33,7 +31,7 @@ enum Memory {
 }
 
 /// What became of a process's turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It did a round.
     Done,
@@ -45,8 +43,8 @@ pub(super) enum Turn {
     Died,
     /// It stands still in the middle of a round.
     Stalled,
-    /// The store refused a write: a bug of the lane.
-    Refused,
+    /// The store refused a write, with these words: a bug of the lane.
+    Refused(String),
 }
 
 pub(super) struct Process {
@@ -79,9 +77,8 @@ impl Process {
             chain_id: shared.key.chain_id,
             net: Arc::clone(&shared.net),
             power: Arc::clone(&power),
+            batches: shared.batches,
         };
-        let batching: Arc<dyn Batching> =
-            if shared.batches { Arc::new(ContractBatch) } else { Arc::new(Singles) };
         let name = format!("engine {index}");
         let worker = Worker {
             key: shared.key,
@@ -90,7 +87,6 @@ impl Process {
             store: Arc::new(store.clone()),
             chain: Arc::new(chain),
             signer: Arc::new(FakeSigner(shared.key.sender)),
-            batching,
             clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
             waiters: Arc::new(Waiters::default()),
             wake: Arc::new(Notify::new()),
@@ -116,11 +112,6 @@ impl Process {
     /// How often it died.
     pub(super) fn lives(&self) -> u32 {
         self.lives
-    }
-
-    /// True if it believes that the lane is its own.
-    pub(super) fn leads(&self) -> bool {
-        self.fence.is_some()
     }
 
     /// Prolongs its lease; false if another process has taken the lane.
@@ -161,7 +152,10 @@ impl Process {
             }
             Some((_, Err(error))) => {
                 self.drop_lane();
-                if matches!(error, StoreError::Fenced { .. }) { Turn::Fenced } else { Turn::Refused }
+                match error {
+                    StoreError::Fenced { .. } => Turn::Fenced,
+                    error => Turn::Refused(error.to_string()),
+                }
             }
             None if self.power.is_off() => {
                 drop(round);

@@ -21,7 +21,7 @@ pub enum Violation {
     /// The intent's transaction cost more than it was allowed to.
     OverBudget(IntentId, String),
     /// The store refused a write of an engine that had the lane.
-    Store,
+    Store(String),
 }
 
 impl fmt::Display for Violation {
@@ -33,7 +33,7 @@ impl fmt::Display for Violation {
             Self::Stuck(id, detail) => write!(f, "stuck: intent {id}: {detail}"),
             Self::Untrue(id, detail) => write!(f, "untrue: intent {id}: {detail}"),
             Self::OverBudget(id, detail) => write!(f, "over budget: intent {id}: {detail}"),
-            Self::Store => write!(f, "the store refused a write of the leader"),
+            Self::Store(words) => write!(f, "the store refused a write of the leader: {words}"),
         }
     }
 }

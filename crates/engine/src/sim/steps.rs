@@ -24,10 +24,11 @@ pub(super) enum Step {
     Takeover,
     Funds,
     Heal,
+    Outage,
 }
 
 /// Each kind and how often it comes.
-const STEPS: [(Step, u32); 16] = [
+const STEPS: [(Step, u32); 17] = [
     (Step::Turn, 60),
     (Step::Mine, 30),
     (Step::Submit, 12),
@@ -44,6 +45,7 @@ const STEPS: [(Step, u32); 16] = [
     (Step::Takeover, 3),
     (Step::Funds, 2),
     (Step::Heal, 3),
+    (Step::Outage, 2),
 ];
 
 /// The steps of one run: turns, blocks and intents always, of the rest about half, since faults
@@ -126,6 +128,16 @@ impl World {
                 self.net().model.balances.insert(super::world::SENDER, funds);
             }
             Step::Heal => self.heal_answers(),
+            // No block for minutes.
+            Step::Outage => {
+                let index = self.rng.usize(..self.processes.len());
+                self.log(|| "the chain makes no blocks".to_owned());
+                for _ in 0..8 {
+                    self.pass(60_000);
+                    self.keep(index);
+                    self.turn(index);
+                }
+            }
         }
     }
 
@@ -270,6 +282,9 @@ impl World {
         let lie = if self.rng.bool() { PriceLie::High } else { PriceLie::Low };
         let errors = self.rng.u32(1..30);
         let nulls = self.rng.u32(1..40);
+        if kind == 11 && core::mem::replace(&mut self.has_lied, true) {
+            return;
+        }
         self.log(|| format!("endpoint {index}: fault {kind} {times} {refusal:?} {lie:?}"));
         let mut net = self.net();
         let Some(faults) = net.faults.get_mut(index) else { return };
@@ -284,7 +299,7 @@ impl World {
             8 => faults.wrong_hashes = times,
             9 => faults.refusals = (times.saturating_mul(2), refusal),
             10 => faults.price_lies = (times, lie),
-            11 => faults.false_reverts = times,
+            11 => faults.false_reverts = 1,
             _ => faults.hidden_uses = times,
         }
     }

@@ -49,6 +49,12 @@ pub(super) struct World {
     /// Unix milliseconds of everybody's clocks, but for the lane's skew.
     now: u64,
     skew: i64,
+    /// Some intents are of a kind that every node refuses. Each holds the lane up for
+    /// `void_after_blocks`, so not in every run.
+    pub(super) refuses: bool,
+    /// An endpoint has said of a call that it reverts although it does not. The lane wants to hear it
+    /// twice, and so it is said once.
+    pub(super) has_lied: bool,
 }
 
 impl World {
@@ -101,8 +107,9 @@ impl World {
         let processes =
             (0..engines).map(|index| Process::new(index, &shared, engines == 1)).collect();
         let skew = rng.i64(-20..=20);
+        let refuses = rng.u8(..6) == 0;
         let (wanted, violations) = (Vec::new(), Vec::new());
-        let mut world = Self { rng, shared, processes, wanted, violations, now: 0, skew };
+        let mut world = Self { rng, shared, processes, wanted, violations, now: 0, skew, refuses, has_lied: false };
         let (batches, window) = (world.shared.batches, world.shared.config.window);
         world.log(|| {
             format!(
@@ -143,6 +150,7 @@ impl World {
         let chain = self.net().model.head().timestamp.get().saturating_mul(1000);
         self.now = self.now.saturating_add(millis).max(chain);
         self.shared.store.set_now(self.now);
+        self.net().model.now = self.now.checked_div(1000).unwrap_or(0);
         let seconds = self.now.checked_div(1000).unwrap_or(0).saturating_add_signed(self.skew);
         self.shared.clock.set(UnixSeconds::new(seconds).unwrap_or_default());
     }
@@ -156,7 +164,7 @@ impl World {
         let fate = match self.rng.u8(..40) {
             0 | 1 => Fate::Poison,
             2 => Fate::BatchPoison,
-            3 => Fate::Refused,
+            3 if self.refuses => Fate::Refused,
             4 | 5 => {
                 let time = head.plus(self.rng.u64(..40));
                 not_before = Some(time);
@@ -195,10 +203,9 @@ impl World {
     pub(super) fn turn(&mut self, index: usize) {
         let Some(process) = self.processes.get_mut(index) else { return };
         let turn = process.turn();
-        let leads = process.leads();
-        self.log(|| format!("  engine {index}: {turn:?}, leads {leads}"));
-        if turn == Turn::Refused {
-            self.violated(Violation::Store);
+        self.log(|| format!("  engine {index}: {turn:?}"));
+        if let Turn::Refused(error) = turn {
+            self.violated(Violation::Store(error));
         }
         let unstored = core::mem::take(&mut self.net().unstored);
         for hash in unstored {

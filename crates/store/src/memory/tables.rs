@@ -63,8 +63,8 @@ pub(super) struct Tables {
     pub(super) intents: BTreeMap<IntentId, IntentRow>,
     pub(super) keys: HashMap<String, IntentId>,
     pub(super) flights: BTreeMap<FlightId, FlightRow>,
-    /// Attempts by hash: their flight and number.
-    pub(super) hashes: HashMap<B256, (FlightId, u32)>,
+    /// Attempts by hash: flight and number of each.
+    pub(super) hashes: HashMap<B256, Vec<(FlightId, u32)>>,
     pub(super) lanes: BTreeMap<LaneKey, LaneRow>,
     pub(super) attempt_count: u64,
 }

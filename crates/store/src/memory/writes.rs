@@ -111,12 +111,10 @@ impl Tables {
                 }
             }
         }
-        if let Some((flight, number)) = self.hashes.get(&hash).copied() {
-            if at_nonce == Some(flight) {
-                // The same bytes signed twice are one attempt.
-                return Ok(Recorded { flight, number });
-            }
-            return Err(constraint("record an attempt"));
+        let known = self.hashes.get(&hash).into_iter().flatten();
+        if let Some((flight, number)) = known.copied().find(|(id, _)| Some(*id) == at_nonce) {
+            // The same bytes signed twice are one attempt.
+            return Ok(Recorded { flight, number });
         }
         let flight = at_nonce.unwrap_or_else(|| self.create_flight(lane, new.nonce, &new.intents));
         let order = self.attempt_count;
@@ -135,7 +133,7 @@ impl Tables {
             broadcast_detail: None,
         };
         row.attempts.push((order, attempt));
-        self.hashes.insert(hash, (flight, number));
+        self.hashes.entry(hash).or_default().push((flight, number));
         Ok(Recorded { flight, number })
     }
 
@@ -171,14 +169,13 @@ impl Tables {
 
     pub(super) fn note_broadcasts(&mut self, notes: Vec<BroadcastNote>) {
         for note in notes {
-            let place = self.hashes.get(&note.tx_hash).copied();
-            let attempt = place.and_then(|(flight, number)| {
-                let number = usize::try_from(number).ok()?;
-                self.flights.get_mut(&flight)?.attempts.get_mut(number)
-            });
-            if let Some((_, attempt)) = attempt {
-                attempt.broadcast = note.broadcast;
-                attempt.broadcast_detail = note.detail;
+            for (flight, number) in self.hashes.get(&note.tx_hash).into_iter().flatten() {
+                let number = usize::try_from(*number).unwrap_or(usize::MAX);
+                let row = self.flights.get_mut(flight);
+                if let Some((_, attempt)) = row.and_then(|row| row.attempts.get_mut(number)) {
+                    attempt.broadcast = note.broadcast;
+                    attempt.broadcast_detail.clone_from(&note.detail);
+                }
             }
         }
     }

@@ -165,21 +165,24 @@ impl Branch {
         block.txs.iter().find(used).map(|mined| (block.head, mined.hash))
     }
 
-    /// Puts transactions into a new block, as far as they are valid in turn.
+    /// Puts transactions into a new block, as far as they are valid in turn. Its time is not before
+    /// the one given.
     pub fn extend(
         &mut self,
         salt: u64,
         base_fee: Option<u128>,
         rollup_fee: u128,
         txs: Vec<(B256, FakeTx)>,
+        not_before: u64,
         reverts: &dyn Fn(&FakeTx) -> bool,
     ) {
         let number = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
         let parent = self.head();
         let hash = keccak256([parent.hash.as_slice(), &salt.to_be_bytes()].concat());
         // Two seconds a block, from some day in 2023.
-        let timestamp = UnixSeconds::new(1_700_000_000).unwrap_or_default();
-        let timestamp = timestamp.plus(number.saturating_mul(2));
+        let genesis = UnixSeconds::new(1_700_000_000).unwrap_or_default();
+        let timestamp = if number == 0 { genesis } else { parent.timestamp.plus(2) };
+        let timestamp = timestamp.max(UnixSeconds::new(not_before).unwrap_or_default());
         let head = BlockRef { number, hash, timestamp, base_fee };
         let mut accounts =
             self.blocks.last().map(|block| block.accounts.clone()).unwrap_or_default();
