@@ -58,11 +58,13 @@ impl Lane {
         let earlier = self.queue.range(..id).any(|(_, waiting)| waiting.is_due(view));
         let views = self.views;
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
-        waiting.resume_at = views.saturating_add(1);
         if flying || earlier || !waiting.may_believe_revert(view) {
             waiting.reverts = None;
+            // Longer each time: many such would take up all room at every look.
+            waiting.hold(views);
             return Vec::new();
         }
+        waiting.resume_at = views.saturating_add(1);
         let head = view.head.number;
         let (first, count) = waiting.reverts.unwrap_or((head, 0));
         let count = count.saturating_add(1);

@@ -172,9 +172,9 @@ impl Model {
         let mut best: BTreeMap<(Address, u64), (B256, FakeTx)> = BTreeMap::new();
         for node in nodes.iter().filter_map(|node| self.nodes.get(*node)) {
             for (slot, (hash, tx)) in node.pool.iter() {
-                let is_better = best.get(slot).is_none_or(|(_, other)| {
-                    other.tx.fees.max_fee() < tx.tx.fees.max_fee()
-                });
+                let is_better = best
+                    .get(slot)
+                    .is_none_or(|(_, other)| other.tx.fees.max_fee() < tx.tx.fees.max_fee());
                 if is_better {
                     best.insert(*slot, (*hash, tx.clone()));
                 }

@@ -159,10 +159,8 @@ impl LaneChain for SimChain {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        self.ask("estimating gas", |net| {
-            first(net, |net, index| net.estimate(index, from, call))
-        })
-        .await
+        self.ask("estimating gas", |net| first(net, |net, index| net.estimate(index, from, call)))
+            .await
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {

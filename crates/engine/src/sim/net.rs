@@ -137,7 +137,12 @@ impl Net {
         Some(self.model.funds(account).saturating_sub(spent))
     }
 
-    pub(super) fn estimate(&mut self, index: usize, from: Address, call: &Call) -> Option<Estimate> {
+    pub(super) fn estimate(
+        &mut self,
+        index: usize,
+        from: Address,
+        call: &Call,
+    ) -> Option<Estimate> {
         let balance = self.balance(index, from)?;
         let false_revert = self.fault(index, |faults| &mut faults.false_reverts);
         if call.value > balance {

@@ -68,11 +68,8 @@ impl World {
         model.l1_fee = U256::from(if rng.bool() { 0 } else { rng.u64(..50_000_000) });
         model.final_depth = if rng.bool() { 66 } else { rng.u64(2..12) };
         model.capacity = *rng.choice(&[3, 8, 20, 200]).unwrap_or(&20);
-        let finality = if rng.bool() {
-            Finality::Depth(model.final_depth)
-        } else {
-            Finality::Finalized
-        };
+        let finality =
+            if rng.bool() { Finality::Depth(model.final_depth) } else { Finality::Finalized };
         let config = LaneConfig {
             finality,
             window: rng.usize(1..=16),
@@ -109,7 +106,17 @@ impl World {
         let skew = rng.i64(-20..=20);
         let refuses = rng.u8(..6) == 0;
         let (wanted, violations) = (Vec::new(), Vec::new());
-        let mut world = Self { rng, shared, processes, wanted, violations, now: 0, skew, refuses, has_lied: false };
+        let mut world = Self {
+            rng,
+            shared,
+            processes,
+            wanted,
+            violations,
+            now: 0,
+            skew,
+            refuses,
+            has_lied: false,
+        };
         let (batches, window) = (world.shared.batches, world.shared.config.window);
         world.log(|| {
             format!(
@@ -193,7 +200,8 @@ impl World {
             deadline,
             ..NewIntent::new(format!("{effect}"), self.shared.key, CONTRACT, value, item.encode())
         };
-        let stored = futures_util::FutureExt::now_or_never(self.shared.store.submit_intent(request));
+        let stored =
+            futures_util::FutureExt::now_or_never(self.shared.store.submit_intent(request));
         let Some(Ok(stored)) = stored else { return };
         self.log(|| format!("submit {} {item:?} max cost {max_cost:?}", stored.id()));
         self.wanted.push(Wanted { id: stored.id(), item, max_cost, deadline, repeat_safe });

@@ -81,10 +81,9 @@ impl Tables {
     /// An intent as callers see it: with the nonce and the block of the flight that carries it.
     fn seen(&self, id: IntentId, row: &IntentRow) -> Intent {
         let bound = row.flight.and_then(|id| Some((id, self.flights.get(&id)?)));
-        let inclusion = bound.and_then(|(_, flight)| flight.inclusion).map(|mined| Inclusion {
-            success: row.success.unwrap_or(mined.success),
-            ..mined
-        });
+        let inclusion = bound
+            .and_then(|(_, flight)| flight.inclusion)
+            .map(|mined| Inclusion { success: row.success.unwrap_or(mined.success), ..mined });
         let place = bound.map(|(id, flight)| Place {
             flight: id,
             nonce: flight.nonce,
@@ -163,12 +162,7 @@ impl Tables {
         LaneSnapshot { next_nonce: lane.next_nonce, final_below: lane.final_below, flights }
     }
 
-    pub(super) fn queued(
-        &self,
-        key: LaneKey,
-        after: Option<IntentId>,
-        limit: u32,
-    ) -> Vec<Intent> {
+    pub(super) fn queued(&self, key: LaneKey, after: Option<IntentId>, limit: u32) -> Vec<Intent> {
         let Some(lane) = self.lanes.get(&key) else { return Vec::new() };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let first = IntentId(after.map_or(0, |id| id.0.saturating_add(1)));

@@ -44,12 +44,7 @@ impl Tables {
         Ok(IntentOutcome::Created(id))
     }
 
-    pub(super) fn acquire(
-        &mut self,
-        lane: LaneKey,
-        owner: &str,
-        lease: Duration,
-    ) -> Option<Fence> {
+    pub(super) fn acquire(&mut self, lane: LaneKey, owner: &str, lease: Duration) -> Option<Fence> {
         let now = self.now;
         let row = self.lanes.entry(lane).or_default();
         let is_free = row.lease_until.is_none_or(|until| until <= now);
@@ -102,10 +97,8 @@ impl Tables {
         } else {
             for id in &new.intents {
                 let row = self.intents.get(id).ok_or(StoreError::UnknownIntent(*id))?;
-                let is_of_lane = LaneKey {
-                    chain_id: row.request.chain_id,
-                    sender: row.request.sender,
-                } == lane;
+                let is_of_lane =
+                    LaneKey { chain_id: row.request.chain_id, sender: row.request.sender } == lane;
                 if row.state != IntentState::Queued || !is_of_lane {
                     return Err(self.wrong_state(*id, "record an attempt"));
                 }

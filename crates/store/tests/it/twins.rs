@@ -109,7 +109,8 @@ async fn apply(store: &dyn EngineStore, write: &Write) -> String {
 async fn picture(store: &dyn EngineStore) -> String {
     let still = |intents: &mut [capstan_store::Intent]| {
         for intent in intents {
-            (intent.created_at, intent.updated_at) = (UnixSeconds::default(), UnixSeconds::default());
+            (intent.created_at, intent.updated_at) =
+                (UnixSeconds::default(), UnixSeconds::default());
         }
     };
     let mut text = String::new();
