@@ -18,6 +18,7 @@ mod check;
 mod faults;
 mod net;
 mod process;
+mod recovery;
 mod report;
 mod steps;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests;
 mod trace;
 mod world;
 
+pub use recovery::{Cause, recovery};
 pub use report::{Outcome, Violation};
 
 use steps::Step;
@@ -100,7 +102,8 @@ fn finish(world: &mut World) {
     let nodes: Vec<usize> = (0..world.net().faults.len()).collect();
     let depth = world.net().model.final_depth;
     let blocks = depth.div_ceil(8).max(1);
-    let patience = depth.saturating_mul(3).saturating_add(40);
+    // Each voided nonce takes twelve blocks and finality.
+    let patience = depth.saturating_mul(3).saturating_add(80);
     let (mut last, mut since) = (world.progress(), world.height());
     for _ in 0..LAST_LOOKS {
         if world.is_over() || world.height() > since.saturating_add(patience) {

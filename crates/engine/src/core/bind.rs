@@ -30,6 +30,7 @@ impl Lane {
                 waiting.is_asked = false;
                 if !matches!(estimate, Some(Estimate::Revert(_))) {
                     waiting.reverts = None;
+                    waiting.denied = false;
                 }
                 if estimate.is_none() {
                     waiting.hold(views);
@@ -92,6 +93,11 @@ impl Lane {
                 code: FailureCode::AlreadyDone,
                 detail: format!("it would revert with {}", waiting.reason),
             },
+            // It may have been there for the call, and gone with its block before the question.
+            Answer::NotDone if !waiting.denied => {
+                waiting.denied = true;
+                return Vec::new();
+            }
             Answer::NotDone => {
                 Failure { code: FailureCode::Reverted, detail: waiting.reason.clone() }
             }

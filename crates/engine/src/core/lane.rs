@@ -246,7 +246,8 @@ impl Lane {
             }
             _ => None,
         };
-        if attempt.accepted_at.is_some() {
+        // Whoever has another reason to refuse it takes it for valid.
+        if !matches!(outcome, SendOutcome::Rejected(_) | SendOutcome::Unknown(_)) {
             flight.refused_since = None;
         }
         match outcome {
@@ -271,6 +272,7 @@ impl Lane {
             SendOutcome::Rejected(reason) => {
                 if is_newest {
                     flight.refused_since.get_or_insert(head);
+                    flight.refused_at = head;
                 }
                 vec![
                     Effect::Note(intent, "refused", reason.clone()),

@@ -30,6 +30,8 @@ pub(super) struct Waiting {
     pauses: u32,
     /// Head of the first revert, and how many there were since.
     pub(super) reverts: Option<(u64, u32)>,
+    /// When it reverted, its effect was not there.
+    pub(super) denied: bool,
     /// What the newest one said.
     pub(super) reason: String,
     /// Its share of the cost was too much of its worth, in company of so many, at this view.
@@ -47,6 +49,7 @@ impl Waiting {
             resume_at: 0,
             pauses: 0,
             reverts: None,
+            denied: false,
             reason: String::new(),
             uneconomic: None,
         }

@@ -193,7 +193,7 @@ impl Model {
             let (expected, left) = next.entry(sender).or_insert((account.nonce, left));
             let cost = tx.max_cost().saturating_add(self.l1_fee);
             if nonce != *expected
-                || tx.price(base_fee).is_none()
+                || tx.tx.fees.max_fee() < self.base_fee
                 || cost > *left
                 || txs.len() >= self.capacity
             {

@@ -346,6 +346,18 @@ impl World {
         self.pass(4_000);
     }
 
+    /// Every pool forgets everything.
+    pub(super) fn drop_pools(&self) {
+        self.net().model.nodes.iter_mut().for_each(|node| node.pool.clear());
+    }
+
+    /// A process dies between two rounds.
+    pub(super) fn kill(&mut self, index: usize) {
+        if let Some(process) = self.processes.get_mut(index) {
+            process.kill();
+        }
+    }
+
     /// A turn of everyone.
     pub(super) fn all_turn(&mut self) {
         for index in 0..self.processes.len() {

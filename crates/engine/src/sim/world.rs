@@ -177,7 +177,9 @@ impl World {
                 not_before = Some(time);
                 Fate::NotBefore(time.get())
             }
-            6 => {
+            // What may be sent again early may have its effect after it was given up, if a block of
+            // before comes back.
+            6 if kind == Kind::Each => {
                 deadline = Some(head.plus(self.rng.u64(..60)));
                 Fate::Works
             }
