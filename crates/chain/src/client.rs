@@ -1,10 +1,13 @@
 //! Typed reads of one chain.
 
+mod blocks;
 mod contracts;
 mod fees;
 mod history;
 mod node;
+mod nonce;
 mod raw;
+mod receipts;
 mod session;
 mod state;
 mod verify;
@@ -18,7 +21,8 @@ use crate::types::Bytes;
 
 /// One chain, read through its endpoints. Clones share connections and health.
 ///
-/// Every method asks the chain anew: nothing is cached, and nothing is concluded from an absence.
+/// Every method asks the chain anew: nothing of its state is cached, and nothing is concluded from
+/// an absence. Where endpoints differ, what does least harm counts; the methods say what that is.
 #[derive(Clone, Debug)]
 pub struct ChainClient {
     config: ChainConfig,
@@ -28,7 +32,8 @@ pub struct ChainClient {
 impl ChainClient {
     /// Does no IO; [`ChainClient::verify`] tells whether the chain is what the configuration says.
     pub fn connect(config: ChainConfig) -> Self {
-        Self::with_options(config, PoolOptions::default())
+        let options = PoolOptions::for_block_time(config.block_time);
+        Self::with_options(config, options)
     }
 
     /// The same with times of one's own.
@@ -71,6 +76,11 @@ impl ChainClient {
     /// receipt alone tells what became of the transaction.
     pub async fn send_raw(&self, raw: &Bytes) -> SendOutcome {
         self.pool.send_raw(raw).await
+    }
+
+    /// The same for many, in the order of their nonces: one outcome each.
+    pub async fn send_raw_many(&self, raw: &[Bytes]) -> Vec<SendOutcome> {
+        self.pool.send_raw_many(raw).await
     }
 
     fn not_configured(&self, contract: &'static str) -> ChainError {

@@ -93,6 +93,8 @@ async fn read_request(stream: &mut TcpStream) -> Value {
 fn pool(endpoints: &[&Fake]) -> RpcPool {
     let urls: Vec<_> = endpoints.iter().map(|fake| fake.url.clone()).collect();
     let options = PoolOptions {
+        look: Duration::from_secs(1),
+        recheck: Duration::from_secs(60),
         deadline: Duration::from_millis(400),
         cool_down: Duration::from_millis(200),
         ejection: Duration::from_secs(60),
