@@ -12,6 +12,8 @@ mod session;
 mod state;
 mod verify;
 
+use std::sync::Arc;
+
 use capstan_base::{Address, ChainId};
 
 use crate::error::{ChainError, RpcError};
@@ -27,6 +29,7 @@ use crate::types::Bytes;
 pub struct ChainClient {
     config: ChainConfig,
     pool: RpcPool,
+    oracle: Arc<fees::Oracle>,
 }
 
 impl ChainClient {
@@ -39,7 +42,7 @@ impl ChainClient {
     /// The same with times of one's own.
     pub fn with_options(config: ChainConfig, options: PoolOptions) -> Self {
         let pool = RpcPool::new(config.chain_id, &config.rpc_urls, options);
-        Self { config, pool }
+        Self { config, pool, oracle: Arc::default() }
     }
 
     /// Its configuration.

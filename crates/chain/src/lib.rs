@@ -28,6 +28,6 @@ pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, N
 pub use rpc::{Found, RpcPool, RpcUrl, SendOutcome, Voices};
 pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields, TxTarget};
 pub use types::{
-    BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, NonceUse, OpenedSession, Receipt,
-    SessionState, SessionStatus,
+    BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, NonceUse, OpenedSession,
+    Receipt, SessionState, SessionStatus,
 };

@@ -17,7 +17,8 @@ pub enum Estimate {
     Gas {
         /// Gas it would use.
         gas: u64,
-        /// Wei a rollup may charge besides, for posting it to its own chain (OP stack: L1 fee).
+        /// Wei a rollup may charge besides, for posting it to its own chain (OP stack: L1 fee
+        /// and operator fee).
         /// Not bounded by any field of the transaction, so it comes out of the intent's budget.
         l1_fee: U256,
     },
@@ -73,7 +74,9 @@ impl LaneChain for ChainClient {
             GasEstimate::Revert(data) => Estimate::Revert(data),
             GasEstimate::Gas(gas) => {
                 let size = call.data.len().saturating_add(ENVELOPE);
-                Estimate::Gas { gas, l1_fee: self.l1_fee_upper_bound(size).await? }
+                // Half as much again covers the margin that a lane puts on top of an estimate.
+                let limit = gas.saturating_add(gas / 2);
+                Estimate::Gas { gas, l1_fee: self.rollup_fee_upper_bound(size, limit).await? }
             }
         })
     }

@@ -59,7 +59,9 @@ impl ChainClient {
         }
         let used = match self.counts(account, BlockTag::Number(last)).await {
             Ok(counts) => counts.into_iter().any(|count| count > nonce),
-            Err(error) if is_refusal(&error) => return self.scan(account, nonce, from_block, last).await,
+            Err(error) if is_refusal(&error) => {
+                return self.scan(account, nonce, from_block, last).await;
+            }
             Err(error) => return Err(error),
         };
         if !used {
@@ -71,7 +73,9 @@ impl ChainClient {
                 let found = self.use_in(account, nonce, block).await?;
                 // Only in the first block may it be missing: then it was used before.
                 if found.is_none() && block > from_block {
-                    let detail = format!("nonce {nonce} of {account} is used in block {block}, which does not show it");
+                    let detail = format!(
+                        "nonce {nonce} of {account} is used in block {block}, which does not show it"
+                    );
                     return Err(self.inconsistent(SEARCHING, detail));
                 }
                 Ok(found)
@@ -108,10 +112,8 @@ impl ChainClient {
                     used.saturating_sub(distance / 2)
                 }
             };
-            let count: Result<U64, RpcError> = self
-                .pool
-                .call("eth_getTransactionCount", json!([account, U64::from(probe)]))
-                .await;
+            let count: Result<U64, RpcError> =
+                self.pool.call("eth_getTransactionCount", json!([account, U64::from(probe)])).await;
             match count {
                 Ok(count) if count.to::<u64>() > nonce => used = probe,
                 Ok(_) => unused = Some(probe),
@@ -189,8 +191,7 @@ struct Transaction {
 impl FullBlock {
     /// The account's own transaction of that nonce, or else the one that carried its authorization.
     fn user_of(&self, chain: u64, account: Address, nonce: u64) -> Option<B256> {
-        let is_own =
-            |tx: &&Transaction| tx.from == account && tx.nonce == U64::from(nonce);
+        let is_own = |tx: &&Transaction| tx.from == account && tx.nonce == U64::from(nonce);
         let carries = |tx: &&Transaction| {
             let signed = tx.authorization_list.iter().cloned();
             signed.filter_map(|entry| serde_json::from_value(entry).ok()).any(

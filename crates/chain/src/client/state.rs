@@ -55,9 +55,7 @@ impl ChainClient {
         from: Address,
         calls: &[Call],
     ) -> Vec<Result<GasEstimate, ChainError>> {
-        let request = |call: &Call| {
-            json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }])
-        };
+        let request = |call: &Call| json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }]);
         let params = calls.iter().map(request).collect();
         let estimates = self.pool.call_many::<U64>("eth_estimateGas", params).await;
         let estimate = |estimate: Result<U64, RpcError>| match estimate {

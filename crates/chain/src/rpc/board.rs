@@ -24,6 +24,8 @@ struct Seen {
 
 #[derive(Debug)]
 struct Heads {
+    /// Whose chain is known to be the right one: a subscription may speak before that.
+    admitted: Vec<bool>,
     seen: Vec<Option<Seen>>,
     /// Newest head of which the endpoint gave the block.
     shown: Vec<Option<u64>>,
@@ -41,14 +43,25 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn new(endpoints: usize) -> Self {
         let (seen, shown) = (vec![None; endpoints], vec![None; endpoints]);
-        let heads = Mutex::new(Heads { seen, shown, steps: VecDeque::new() });
+        let (admitted, steps) = (vec![false; endpoints], VecDeque::new());
+        let heads = Mutex::new(Heads { admitted, seen, shown, steps });
         Self { heads, newest: watch::Sender::new(0) }
+    }
+
+    /// Listens to an endpoint from now on: its chain is the right one.
+    pub(crate) fn admit(&self, index: usize) {
+        if let Some(place) = self.heads().admitted.get_mut(index) {
+            *place = true;
+        }
     }
 
     /// Records a head that an endpoint claims. Gives the one it claimed before.
     pub(crate) fn observe(&self, index: usize, number: u64) -> Option<u64> {
         let now = Instant::now();
         let mut heads = self.heads();
+        if !heads.admitted.get(index).copied().unwrap_or(false) {
+            return None;
+        }
         let place = heads.seen.get_mut(index)?;
         let before = place.replace(Seen { number, at: now });
         let agreed = select::agreed_head(&heads.views(now));
@@ -64,6 +77,12 @@ impl Board {
         before.map(|seen| seen.number)
     }
 
+    /// True if the endpoint's head was seen within this time.
+    pub(crate) fn is_fresh(&self, index: usize, within: Duration) -> bool {
+        let seen = self.heads().seen.get(index).copied().flatten();
+        seen.is_some_and(|seen| seen.at.elapsed() < within)
+    }
+
     /// Records that an endpoint gave the block of this height.
     pub(crate) fn show(&self, index: usize, number: u64) {
         if let Some(place) = self.heads().shown.get_mut(index) {
@@ -71,9 +90,12 @@ impl Board {
         }
     }
 
-    /// Forgets an endpoint that turned out to be of another chain.
+    /// Forgets an endpoint that turned out to be of another chain, and listens to it no more.
     pub(crate) fn forget(&self, index: usize) {
         let mut heads = self.heads();
+        if let Some(place) = heads.admitted.get_mut(index) {
+            *place = false;
+        }
         if let Some(place) = heads.seen.get_mut(index) {
             *place = None;
         }
@@ -131,9 +153,15 @@ impl Heads {
 mod tests {
     use super::*;
 
+    fn board(endpoints: usize) -> Board {
+        let board = Board::new(endpoints);
+        (0..endpoints).for_each(|index| board.admit(index));
+        board
+    }
+
     #[tokio::test(start_paused = true)]
     async fn lateness_is_counted_from_the_first_block_that_is_missing() {
-        let board = Board::new(2);
+        let board = board(2);
         board.observe(0, 100);
         board.observe(1, 100);
         for number in 101..=103 {
@@ -152,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lie_leaves_no_trace_once_it_is_known() {
-        let board = Board::new(2);
+        let board = board(2);
         let mut newest = board.newest();
         board.observe(0, 1_000_000);
         board.observe(1, 100);
@@ -162,12 +190,13 @@ mod tests {
         assert_eq!(board.views()[1].late, Duration::ZERO);
         assert!(newest.has_changed().unwrap());
         board.forget(0);
-        assert_eq!(board.views()[0], View::default());
+        assert_eq!(board.observe(0, 1_000_000), None);
+        assert_eq!(board.views()[0], View::default(), "nobody listens to it now");
     }
 
     #[test]
     fn a_shown_block_stands_for_heads_close_to_it() {
-        let board = Board::new(1);
+        let board = board(1);
         assert_eq!(board.observe(0, 500), None);
         board.show(0, 500);
         assert!(board.views()[0].shown);

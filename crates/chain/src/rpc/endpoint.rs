@@ -113,9 +113,12 @@ impl Endpoint {
     }
 
     /// Looks where its head is, and now and then which chain it serves, off the path of whoever
-    /// waits for an answer. Does nothing while an earlier look is on its way.
+    /// waits for an answer. Does nothing while an earlier look is on its way, or if an answer or a
+    /// subscription just told.
     pub(crate) async fn look(&self) {
-        if self.looking.swap(true, Ordering::Relaxed) {
+        if self.board.is_fresh(self.index, self.options.look)
+            || self.looking.swap(true, Ordering::Relaxed)
+        {
             return;
         }
         let _looking = Looking(&self.looking);
@@ -148,6 +151,8 @@ impl Endpoint {
         if found == self.expected.0 {
             health.checked = Some(Instant::now());
             health.wrong_chain = None;
+            drop(health);
+            self.board.admit(self.index);
             return Ok(());
         }
         health.checked = None;

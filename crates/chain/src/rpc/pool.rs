@@ -150,9 +150,8 @@ impl RpcPool {
     /// Scheme and host of each endpoint, and whether it is in use.
     pub fn endpoints(&self) -> Vec<(String, bool)> {
         let order = select::order(&self.views());
-        let is_used = |index| {
-            order.iter().any(|found| found.index == index && !found.is_last_resort())
-        };
+        let is_used =
+            |index| order.iter().any(|found| found.index == index && !found.is_last_resort());
         let state = |(index, endpoint): (usize, &Arc<Endpoint>)| {
             (endpoint.url().to_string(), is_used(index))
         };

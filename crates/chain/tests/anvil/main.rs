@@ -3,6 +3,7 @@
 //! `cargo xtask test` sets `CAPSTAN_TOOLS` to the folder with `anvil`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panic")]
 
+mod rpc;
 mod support;
 
 use std::time::Duration;

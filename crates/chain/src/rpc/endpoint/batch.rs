@@ -43,8 +43,7 @@ impl Endpoint {
         if let Err(fault) = self.ensure_chain(self.options.recheck).await {
             return vec![Err(fault); params.len()];
         }
-        let takes_batches =
-            self.health().no_batches.is_none_or(|until| until <= Instant::now());
+        let takes_batches = self.health().no_batches.is_none_or(|until| until <= Instant::now());
         if !takes_batches {
             return self.ask_singly(method, params).await;
         }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::error::RpcError;
 use crate::rpc::fault::RpcFault;
-use crate::rpc::pool::open::{Open, shaped};
 use crate::rpc::pool::RpcPool;
+use crate::rpc::pool::open::{Open, shaped};
 
 /// Endpoints that must say the same before it is believed that something is not there.
 const VOICES: usize = 2;

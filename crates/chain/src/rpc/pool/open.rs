@@ -75,9 +75,8 @@ impl<T> Open<T> {
 
     /// All results. `instead` is said of what is open, if there is something better to say.
     pub(super) fn finish(self, instead: Option<RpcError>) -> Vec<Result<T, RpcError>> {
-        let error = |last: Option<RpcError>| {
-            Err(instead.clone().or(last).unwrap_or(RpcError::NoEndpoint))
-        };
+        let error =
+            |last: Option<RpcError>| Err(instead.clone().or(last).unwrap_or(RpcError::NoEndpoint));
         let results = self.results.into_iter().zip(self.last);
         results.map(|(result, last)| result.unwrap_or_else(|| error(last))).collect()
     }
@@ -85,8 +84,7 @@ impl<T> Open<T> {
 
 /// A result of the expected shape.
 pub(super) fn shaped<R: DeserializeOwned>(raw: &RawValue) -> Result<R, RpcFault> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| RpcFault::Garbled("result has an unexpected shape"))
+    serde_json::from_str(raw.get()).map_err(|_| RpcFault::Garbled("result has an unexpected shape"))
 }
 
 fn refused(method: &'static str, error: &ErrorObject) -> RpcError {
