@@ -44,6 +44,7 @@ async fn node(used: &'static [u64], kept: u64) -> Fake {
         _ => None,
     })
     .await
+    .at(HEAD)
 }
 
 #[tokio::test]

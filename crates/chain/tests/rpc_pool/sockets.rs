@@ -15,7 +15,7 @@ use crate::fake::CHAIN;
 use crate::{OPTIONS, eventually, price};
 
 /// Answers until `broken` says what to do instead of the answer to "eth_gasPrice": close, say
-/// nothing, or something else. Every connection begins with three new heads.
+/// nothing, or something else. Three new heads go before that answer.
 async fn start(broken: fn(usize) -> Option<Message>) -> (RpcUrl, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/APIKEY", listener.local_addr().unwrap()).parse().unwrap();
@@ -34,21 +34,21 @@ async fn start(broken: fn(usize) -> Option<Message>) -> (RpcUrl, Arc<AtomicUsize
                         |request: &Value, result| json!({ "id": request["id"], "result": result });
                     let reply = match request["method"].as_str() {
                         Some("eth_chainId") => entry(&request, json!(format!("{CHAIN:#x}"))),
-                        Some("eth_subscribe") => {
-                            for number in ["0x10", "0x11", "0x12"] {
-                                let head = json!({ "method": "eth_subscription", "params": {
-                                    "subscription": "0x1", "result": { "number": number } } });
-                                socket.send(Message::text(head.to_string())).await.unwrap();
-                            }
-                            entry(&request, json!("0x1"))
-                        }
+                        Some("eth_subscribe") => entry(&request, json!("0x1")),
                         Some(_) => match broken(connection) {
                             Some(Message::Close(_)) => return,
                             Some(other) => {
                                 let _ = socket.send(other).await;
                                 continue;
                             }
-                            None => entry(&request, json!("0x7")),
+                            None => {
+                                for number in ["0x10", "0x11", "0x12"] {
+                                    let head = json!({ "method": "eth_subscription", "params": {
+                                        "subscription": "0x1", "result": { "number": number } } });
+                                    let _ = socket.send(Message::text(head.to_string())).await;
+                                }
+                                entry(&request, json!("0x7"))
+                            }
                         },
                         // A batch, back in reverse.
                         None => request
