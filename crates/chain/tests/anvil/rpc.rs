@@ -75,7 +75,7 @@ async fn a_websocket_endpoint_does_all_that_http_does_and_tells_of_heads() {
     assert_eq!((first.tx_hash, third.tx_hash), (hashes[0], hashes[2]));
     assert_eq!(both.block_hash(first.block_number).await.unwrap(), Some(first.block_hash));
     let all = both.block_receipts(first.block_number).await.unwrap().unwrap();
-    assert_eq!(all, std::slice::from_ref(first));
+    assert!(all.contains(first), "{all:?}");
     assert_eq!(both.block_receipts(1 << 40).await.ok().flatten(), None);
 }
 

@@ -11,7 +11,7 @@ use crate::rpc::select;
 
 /// The first read, and one after a long pause, waits so long for heads to be known. An endpoint
 /// that takes longer is judged when it has answered.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// Heads older than this are looked up before the next read, not beside it.
 const STALE: Duration = Duration::from_secs(5);
