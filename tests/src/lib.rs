@@ -12,7 +12,8 @@
 
 pub mod anvil;
 pub mod fake_host;
-pub mod gate;
+pub mod fault_proxy;
+
 pub mod key;
 pub mod oracle;
 pub mod paper;

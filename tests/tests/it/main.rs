@@ -11,6 +11,7 @@ mod admission;
 mod closing;
 mod crash;
 mod drops;
+mod fault_proxy;
 mod frames;
 mod http;
 mod openai_client;
