@@ -1,0 +1,262 @@
+//! One run: the stage is set, everything goes wrong for a while, then nothing does, and then all has
+//! to be as it should.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::child::{Child, Home};
+use super::plan::{Death, Plan};
+use super::stage::Stage;
+use super::trouble::Site;
+use super::verdict::Verdict;
+use crate::fault_proxy::{FaultProxy, Node};
+use crate::settler::{Setup, by_name};
+
+/// Blocks after which an intent is stuck, on top of several times the lane's finality.
+const MOST_BLOCKS: u64 = 400;
+
+/// Wall-clock bound of the recovery: a loaded machine is slow, a lane that waits for it is not.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Between looks at the settler.
+const TICK: Duration = Duration::from_millis(15);
+
+/// What came of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// Jobs.
+    pub intents: usize,
+    /// Deaths of the settler.
+    pub kills: u64,
+    /// Everything that was done to it: requests spoilt, troubles, deaths.
+    pub faults: u64,
+    /// Blocks from the last fault until the lane was idle, those for finality included.
+    pub recovered_blocks: u64,
+    /// Blocks from the last fault to the last effect.
+    pub effect_blocks: u64,
+    /// What is wrong.
+    pub verdict: Verdict,
+    /// Milliseconds.
+    pub took_ms: u64,
+}
+
+/// Plays a plan. What a run that failed left behind is kept in a folder under `keep`.
+pub async fn play(plan: &Plan, keep: Option<&Path>) -> Outcome {
+    let begun = Instant::now();
+    let stage = Stage::set(plan).await;
+    let node = Arc::new(Node::new(&stage.chain().anvil.url));
+    let mut proxies = Vec::new();
+    for endpoint in 0..plan.endpoints {
+        let seed = plan.seed.rotate_left(u32::try_from(endpoint).expect("few") + 1);
+        let proxy = FaultProxy::sharing(Arc::clone(&node), seed).await;
+        proxy.be_strict(plan.strict);
+        proxies.push(proxy);
+    }
+    let mut run = Run { plan, stage, proxies, kills: 0, troubles: 0 };
+    let mut outcome = run.play().await;
+    outcome.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Some(keep) = keep.filter(|_| !outcome.verdict.is_good()) {
+        run.keep(&keep.join(plan.seed.to_string()), &outcome);
+    }
+    outcome
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    stage: Stage,
+    proxies: Vec<FaultProxy>,
+    kills: u64,
+    troubles: u64,
+}
+
+impl Run<'_> {
+    async fn play(&mut self) -> Outcome {
+        let home = Home::make(self.stage.folder(), &self.setup());
+        let first = self.plan.deaths.first().copied();
+        let child = Mutex::new(Child::start(&home, point(first)).await);
+        let mines = AtomicBool::new(true);
+        let (ended, idle, mut verdict) = tokio::select! {
+            never = self.mine(&mines) => never,
+            played = async {
+                let (kills, troubles) = self.go_wrong(&home, &child, &mines).await;
+                let ended = self.stage.head().await;
+                let mut child = child.lock().await;
+                let (idle, mut verdict) = self.recover(&mut child).await;
+                let told = by_name(child.report().await.unwrap_or_else(|| {
+                    verdict.broken.push("the settler gives no report".to_owned());
+                    Vec::new()
+                }));
+                child.kill().await;
+                let sent: BTreeSet<_> = self.proxies.iter().flat_map(FaultProxy::sent).collect();
+                let mut found = Verdict::of(&self.stage, &told, &sent).await;
+                found.broken.append(&mut verdict.broken);
+                found.stuck.append(&mut verdict.stuck);
+                (ended, idle, (kills, troubles, found))
+            } => played,
+        };
+        (self.kills, self.troubles) = (verdict.0, verdict.1);
+        let struck: u64 = self.proxies.iter().flat_map(|proxy| proxy.struck().into_values()).sum();
+        let verdict = std::mem::take(&mut verdict.2);
+        Outcome {
+            seed: self.plan.seed,
+            intents: self.stage.jobs.len(),
+            kills: self.kills,
+            faults: struck + self.troubles + self.kills,
+            recovered_blocks: idle.saturating_sub(ended),
+            effect_blocks: verdict.newest_effect.saturating_sub(ended),
+            verdict,
+            took_ms: 0,
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let millis = |time: Duration| u64::try_from(time.as_millis()).expect("a time");
+        Setup {
+            database: self.stage.folder().join("settler.db"),
+            chain_id: self.plan.chain_id,
+            urls: self.proxies.iter().map(|proxy| proxy.url.clone()).collect(),
+            key: self.stage.key(),
+            finality_depth: self.plan.finality_depth,
+            poll_ms: millis(self.plan.block) / 2,
+            began_ms: millis(now),
+            jobs: self.stage.jobs.clone(),
+        }
+    }
+
+    /// A block each time, for ever.
+    async fn mine<T>(&self, mines: &AtomicBool) -> T {
+        loop {
+            tokio::time::sleep(self.plan.block).await;
+            if mines.load(Ordering::SeqCst) {
+                self.stage.rpc("evm_mine", json!([])).await;
+            }
+        }
+    }
+
+    /// The time of faults; gives how often the settler died and how many troubles it had.
+    async fn go_wrong(&self, home: &Home, child: &Mutex<Child>, mines: &AtomicBool) -> (u64, u64) {
+        let site = Site { stage: &self.stage, child, mines };
+        let lasts = match self.plan.phases.as_slice() {
+            // Deaths alone: as long as they take.
+            [] => PATIENCE,
+            phases => phases.iter().map(|phase| phase.lasts).sum(),
+        };
+        let phases = async {
+            for phase in &self.plan.phases {
+                for (proxy, rules) in self.proxies.iter().zip(&phase.rules) {
+                    proxy.set(rules.clone());
+                }
+                tokio::time::sleep(phase.lasts).await;
+            }
+        };
+        let troubles = futures_util::future::join_all(self.plan.troubles.iter().map(
+            async |(at, trouble)| {
+                tokio::time::sleep(*at).await;
+                site.trouble(*trouble).await;
+            },
+        ));
+        let mut kills = 0;
+        let deaths = tokio::time::timeout(lasts, self.die(home, child, &mut kills));
+        let _over = tokio::join!(phases, tokio::time::timeout(lasts, troubles), deaths);
+        self.proxies.iter().for_each(FaultProxy::clear);
+        // Whatever kill point is still ahead must not strike later.
+        let mut last = child.lock().await;
+        if kills < self.plan.deaths.len() as u64 || last.is_dead() {
+            kills += u64::from(last.kill().await);
+            *last = Child::start(home, None).await;
+        }
+        drop(last);
+        site.mend().await;
+        (kills, self.plan.troubles.len() as u64)
+    }
+
+    /// One death after the other, and a new start after each.
+    async fn die(&self, home: &Home, child: &Mutex<Child>, kills: &mut u64) {
+        for (index, death) in self.plan.deaths.iter().enumerate() {
+            match death {
+                Death::Within(time) => {
+                    tokio::time::sleep(*time).await;
+                    child.lock().await.kill().await;
+                }
+                Death::At(_) => {
+                    while !child.lock().await.is_dead() {
+                        if self.is_idle(child).await {
+                            return;
+                        }
+                        tokio::time::sleep(TICK).await;
+                    }
+                }
+            }
+            *kills += 1;
+            let next = self.plan.deaths.get(index + 1).copied();
+            *child.lock().await = Child::start(home, point(next)).await;
+        }
+    }
+
+    /// True if a settler has nothing left to do, so that it never gets to a later write.
+    async fn is_idle(&self, child: &Mutex<Child>) -> bool {
+        let counts = child.lock().await.counts();
+        counts.is_some_and(|counts| counts.is_idle(self.stage.jobs.len()))
+    }
+
+    /// Until the settler has nothing left to do; gives the height of that moment.
+    async fn recover(&self, child: &mut Child) -> (u64, Verdict) {
+        let mut verdict = Verdict::default();
+        let (begun, first) = (Instant::now(), self.stage.head().await);
+        let most = MOST_BLOCKS + 8 * self.plan.finality_depth;
+        let mut helped = Instant::now();
+        loop {
+            tokio::time::sleep(TICK).await;
+            let height = self.stage.head().await;
+            if child.is_dead() {
+                verdict.broken.push("the settler ended by itself".to_owned());
+                return (height, verdict);
+            }
+            let Some(counts) = child.counts() else { continue };
+            if counts.is_idle(self.stage.jobs.len()) {
+                return (height, verdict);
+            }
+            if height - first > most || begun.elapsed() > PATIENCE {
+                let blocks = height - first;
+                verdict.broken.push(format!("not idle {blocks} blocks after the last fault"));
+                return (height, verdict);
+            }
+            // Only depth is missing: it comes at once, and the settler gets time to look.
+            let is_all_in = counts.submitted == self.stage.jobs.len()
+                && counts.over + counts.included == counts.intents;
+            if is_all_in && helped.elapsed() > self.plan.block * 4 {
+                helped = Instant::now();
+                let blocks = alloy_primitives::U64::from(self.plan.finality_depth);
+                self.stage.rpc("anvil_mine", json!([blocks])).await;
+            }
+        }
+    }
+
+    /// Log, database and plan of a run that failed.
+    fn keep(&self, folder: &PathBuf, outcome: &Outcome) {
+        let _ = std::fs::create_dir_all(folder);
+        for entry in std::fs::read_dir(self.stage.folder()).into_iter().flatten().flatten() {
+            let _ = std::fs::copy(entry.path(), folder.join(entry.file_name()));
+        }
+        let _ = std::fs::write(folder.join("plan.txt"), format!("{:#?}", self.plan));
+        let _ = std::fs::write(folder.join("outcome.txt"), format!("{outcome:#?}"));
+    }
+}
+
+/// The write at which an incarnation dies, if that is how.
+fn point(death: Option<Death>) -> Option<crate::settler::KillPoint> {
+    match death {
+        Some(Death::At(point)) => Some(point),
+        _ => None,
+    }
+}
