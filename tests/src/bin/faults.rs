@@ -29,9 +29,12 @@ struct Args {
     /// Runs at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
     jobs: u64,
-    /// Folder for what failed runs leave behind: plan, log, database
+    /// Folder for what runs leave behind: plan, log, database
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Print each run's outcome on standard error
+    #[arg(long)]
+    each: bool,
     /// Print one JSON document on standard output
     #[arg(long)]
     json: bool,
@@ -58,6 +61,10 @@ async fn main() -> ExitCode {
         match played {
             Ok(outcome) => {
                 totals.add(run, &outcome);
+                if args.each {
+                    clear_line();
+                    eprintln!("{}", serde_json::to_string(&outcome).expect("JSON"));
+                }
                 if !outcome.verdict.is_good() {
                     clear_line();
                     eprintln!("run {run} (seed {seed}): {}", outcome.verdict.problems().join("; "));

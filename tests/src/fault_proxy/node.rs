@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// Takes a raw transaction as geth and reth would: replacements pay a tenth more in both
-    /// fields, a sender has 16 slots, one with EIP-7702 code has one.
+    /// fields, a sender has 16 slots, one with EIP-7702 code has one and no gaps.
     pub(super) async fn admit(&self, request: &Value) -> Option<Value> {
         let _one_at_a_time = self.admission.lock().await;
         match self.objection(&request["params"][0]).await {
@@ -93,10 +93,15 @@ impl Node {
         }
         let code = self.own("eth_getCode", json!([sender, "latest"])).await;
         let is_delegated = code.as_str().is_some_and(|code| code.starts_with("0xef0100"));
-        if is_delegated && !pool.is_empty() {
+        if !is_delegated {
+            return None;
+        }
+        if !pool.is_empty() {
             return Some("in-flight transaction limit reached for delegated accounts");
         }
-        None
+        let next = self.own("eth_getTransactionCount", json!([sender, "latest"])).await;
+        let is_gapped = number(&next).is_some_and(|next| new.nonce() > next);
+        is_gapped.then_some("gapped-nonce tx from delegated accounts")
     }
 
     /// What the pool holds of a sender.

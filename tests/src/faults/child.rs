@@ -60,12 +60,8 @@ impl Child {
         let output = process.stdout.take().expect("its output");
         let mut errors = process.stderr.take().expect("its log");
         // By a pipe: a limit on its files must not silence it.
-        let mut log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&home.log)
-            .await
-            .expect("a log file");
+        let mut log =
+            OpenOptions::new().create(true).append(true).open(&home.log).await.expect("a log file");
         tokio::spawn(async move { tokio::io::copy(&mut errors, &mut log).await });
         let (tell_counts, counts) = watch::channel(None);
         let (tell_report, reports) = watch::channel(None);
@@ -93,12 +89,10 @@ impl Child {
         self.process.try_wait().expect("its status").is_some()
     }
 
-    /// SIGKILL, if it lives; false if it was dead.
-    pub async fn kill(&mut self) -> bool {
-        let lived = !self.is_dead();
-        // Dying between the two is dying.
+    /// SIGKILL, if it lives.
+    pub async fn kill(&mut self) {
+        // It may have died a moment ago.
         let _ = self.process.kill().await;
-        lived
     }
 
     /// A command. One to a dead settler is lost.

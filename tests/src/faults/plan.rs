@@ -234,9 +234,11 @@ impl Dice {
             .map(|_| Phase {
                 lasts: self.millis(300..=700),
                 rules: (0..endpoints)
-                    .map(|endpoint| {
-                        if liar == Some(endpoint) { LIES[lie].to_vec() } else { self.rules() }
-                    })
+                    .map(
+                        |endpoint| {
+                            if liar == Some(endpoint) { LIES[lie].to_vec() } else { self.rules() }
+                        },
+                    )
                     .collect(),
             })
             .collect()

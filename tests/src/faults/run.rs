@@ -35,8 +35,10 @@ pub struct Outcome {
     pub seed: u64,
     /// Jobs.
     pub intents: usize,
-    /// Deaths of the settler.
+    /// Kills of the settler, by itself at a write or from outside.
     pub kills: u64,
+    /// Deaths of the plan that it came to.
+    pub deaths: u64,
     /// Everything that was done to it: requests spoilt, troubles, deaths.
     pub faults: u64,
     /// Blocks from the last fault until the lane was idle, those for finality included.
@@ -49,7 +51,7 @@ pub struct Outcome {
     pub took_ms: u64,
 }
 
-/// Plays a plan. What a run that failed left behind is kept in a folder under `keep`.
+/// Plays a plan. What the run left behind is kept in a folder under `keep`.
 pub async fn play(plan: &Plan, keep: Option<&Path>) -> Outcome {
     let begun = Instant::now();
     let stage = Stage::set(plan).await;
@@ -61,10 +63,10 @@ pub async fn play(plan: &Plan, keep: Option<&Path>) -> Outcome {
         proxy.be_strict(plan.strict);
         proxies.push(proxy);
     }
-    let mut run = Run { plan, stage, proxies, kills: 0, troubles: 0 };
+    let run = Run { plan, stage, proxies };
     let mut outcome = run.play().await;
     outcome.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if let Some(keep) = keep.filter(|_| !outcome.verdict.is_good()) {
+    if let Some(keep) = keep {
         run.keep(&keep.join(plan.seed.to_string()), &outcome);
     }
     outcome
@@ -74,43 +76,45 @@ struct Run<'a> {
     plan: &'a Plan,
     stage: Stage,
     proxies: Vec<FaultProxy>,
-    kills: u64,
-    troubles: u64,
 }
 
 impl Run<'_> {
-    async fn play(&mut self) -> Outcome {
+    async fn play(&self) -> Outcome {
         let home = Home::make(self.stage.folder(), &self.setup());
         let first = self.plan.deaths.first().copied();
         let child = Mutex::new(Child::start(&home, point(first)).await);
         let mines = AtomicBool::new(true);
-        let (ended, idle, mut verdict) = tokio::select! {
+        tokio::select! {
             never = self.mine(&mines) => never,
-            played = async {
-                let (kills, troubles) = self.go_wrong(&home, &child, &mines).await;
-                let ended = self.stage.head().await;
-                let mut child = child.lock().await;
-                let (idle, mut verdict) = self.recover(&mut child).await;
-                let told = by_name(child.report().await.unwrap_or_else(|| {
-                    verdict.broken.push("the settler gives no report".to_owned());
-                    Vec::new()
-                }));
-                child.kill().await;
-                let sent: BTreeSet<_> = self.proxies.iter().flat_map(FaultProxy::sent).collect();
-                let mut found = Verdict::of(&self.stage, &told, &sent).await;
-                found.broken.append(&mut verdict.broken);
-                found.stuck.append(&mut verdict.stuck);
-                (ended, idle, (kills, troubles, found))
-            } => played,
+            outcome = self.play_on(&home, &child, &mines) => outcome,
+        }
+    }
+
+    /// The run while blocks are mined.
+    async fn play_on(&self, home: &Home, child: &Mutex<Child>, mines: &AtomicBool) -> Outcome {
+        let (deaths, kills) = self.go_wrong(home, child, mines).await;
+        let ended = self.stage.head().await;
+        let mut child = child.lock().await;
+        let (idle, broken) = match self.recover(&mut child).await {
+            Ok(height) => (height, None),
+            Err(why) => (self.stage.head().await, Some(why)),
         };
-        (self.kills, self.troubles) = (verdict.0, verdict.1);
+        let report = child.report().await;
+        child.kill().await;
+        let mut broken: Vec<_> = broken.into_iter().collect();
+        if report.is_none() {
+            broken.push("the settler gives no report".to_owned());
+        }
+        let told = by_name(report.unwrap_or_default());
+        let sent: BTreeSet<_> = self.proxies.iter().flat_map(FaultProxy::sent).collect();
+        let verdict = Verdict { broken, ..Verdict::of(&self.stage, &told, &sent).await };
         let struck: u64 = self.proxies.iter().flat_map(|proxy| proxy.struck().into_values()).sum();
-        let verdict = std::mem::take(&mut verdict.2);
         Outcome {
             seed: self.plan.seed,
             intents: self.stage.jobs.len(),
-            kills: self.kills,
-            faults: struck + self.troubles + self.kills,
+            kills,
+            deaths,
+            faults: struck + self.plan.troubles.len() as u64 + kills,
             recovered_blocks: idle.saturating_sub(ended),
             effect_blocks: verdict.newest_effect.saturating_sub(ended),
             verdict,
@@ -143,7 +147,7 @@ impl Run<'_> {
         }
     }
 
-    /// The time of faults; gives how often the settler died and how many troubles it had.
+    /// The time of faults; gives the deaths of the plan it came to, and all kills.
     async fn go_wrong(&self, home: &Home, child: &Mutex<Child>, mines: &AtomicBool) -> (u64, u64) {
         let site = Site { stage: &self.stage, child, mines };
         let lasts = match self.plan.phases.as_slice() {
@@ -159,29 +163,30 @@ impl Run<'_> {
                 tokio::time::sleep(phase.lasts).await;
             }
         };
-        let troubles = futures_util::future::join_all(self.plan.troubles.iter().map(
-            async |(at, trouble)| {
+        let troubles =
+            futures_util::future::join_all(self.plan.troubles.iter().map(async |(at, trouble)| {
                 tokio::time::sleep(*at).await;
                 site.trouble(*trouble).await;
-            },
-        ));
-        let mut kills = 0;
-        let deaths = tokio::time::timeout(lasts, self.die(home, child, &mut kills));
-        let _over = tokio::join!(phases, tokio::time::timeout(lasts, troubles), deaths);
+            }));
+        let mut deaths = 0;
+        let dying = tokio::time::timeout(lasts, self.die(home, child, &mut deaths));
+        let _over = tokio::join!(phases, tokio::time::timeout(lasts, troubles), dying);
         self.proxies.iter().for_each(FaultProxy::clear);
         // Whatever kill point is still ahead must not strike later.
         let mut last = child.lock().await;
-        if kills < self.plan.deaths.len() as u64 || last.is_dead() {
-            kills += u64::from(last.kill().await);
+        let mut kills = deaths;
+        if deaths < self.plan.deaths.len() as u64 || last.is_dead() {
+            last.kill().await;
+            kills += 1;
             *last = Child::start(home, None).await;
         }
         drop(last);
         site.mend().await;
-        (kills, self.plan.troubles.len() as u64)
+        (deaths, kills)
     }
 
     /// One death after the other, and a new start after each.
-    async fn die(&self, home: &Home, child: &Mutex<Child>, kills: &mut u64) {
+    async fn die(&self, home: &Home, child: &Mutex<Child>, deaths: &mut u64) {
         for (index, death) in self.plan.deaths.iter().enumerate() {
             match death {
                 Death::Within(time) => {
@@ -197,7 +202,7 @@ impl Run<'_> {
                     }
                 }
             }
-            *kills += 1;
+            *deaths += 1;
             let next = self.plan.deaths.get(index + 1).copied();
             *child.lock().await = Child::start(home, point(next)).await;
         }
@@ -209,9 +214,9 @@ impl Run<'_> {
         counts.is_some_and(|counts| counts.is_idle(self.stage.jobs.len()))
     }
 
-    /// Until the settler has nothing left to do; gives the height of that moment.
-    async fn recover(&self, child: &mut Child) -> (u64, Verdict) {
-        let mut verdict = Verdict::default();
+    /// Until the settler has nothing left to do; gives the height of that moment, or says why it
+    /// does not come.
+    async fn recover(&self, child: &mut Child) -> Result<u64, String> {
         let (begun, first) = (Instant::now(), self.stage.head().await);
         let most = MOST_BLOCKS + 8 * self.plan.finality_depth;
         let mut helped = Instant::now();
@@ -219,17 +224,14 @@ impl Run<'_> {
             tokio::time::sleep(TICK).await;
             let height = self.stage.head().await;
             if child.is_dead() {
-                verdict.broken.push("the settler ended by itself".to_owned());
-                return (height, verdict);
+                return Err("the settler ended by itself".to_owned());
             }
             let Some(counts) = child.counts() else { continue };
             if counts.is_idle(self.stage.jobs.len()) {
-                return (height, verdict);
+                return Ok(height);
             }
             if height - first > most || begun.elapsed() > PATIENCE {
-                let blocks = height - first;
-                verdict.broken.push(format!("not idle {blocks} blocks after the last fault"));
-                return (height, verdict);
+                return Err(format!("not idle {} blocks after the last fault", height - first));
             }
             // Only depth is missing: it comes at once, and the settler gets time to look.
             let is_all_in = counts.submitted == self.stage.jobs.len()
@@ -242,7 +244,7 @@ impl Run<'_> {
         }
     }
 
-    /// Log, database and plan of a run that failed.
+    /// Log, database and plan.
     fn keep(&self, folder: &PathBuf, outcome: &Outcome) {
         let _ = std::fs::create_dir_all(folder);
         for entry in std::fs::read_dir(self.stage.folder()).into_iter().flatten().flatten() {

@@ -203,7 +203,7 @@ impl Stage {
             let word = keccak256(format!("{name} of run {}", plan.seed));
             let to = Address::from_word(word);
             let wei = u128::try_from(index).expect("a few") + 1_000_000;
-            let not_before = dice.bool().then(|| begun + dice.u64(0..20));
+            let not_before = dice.bool().then(|| begun + dice.u64(0..4));
             let (value, data) = (U256::from(wei), Default::default());
             self.jobs.push(Job { name: name.clone(), at_ms: 0, to, value, data, not_before });
             self.gifts.push(Gift { name, to, wei });

@@ -54,11 +54,7 @@ impl Verdict {
     }
 
     /// Reads the chain and compares.
-    pub async fn of(
-        stage: &Stage,
-        told: &BTreeMap<String, Told>,
-        sent: &BTreeSet<B256>,
-    ) -> Self {
+    pub async fn of(stage: &Stage, told: &BTreeMap<String, Told>, sent: &BTreeSet<B256>) -> Self {
         let mut verdict = Self::default();
         verdict.sessions(stage, told).await;
         verdict.transfers(stage, told).await;
@@ -67,9 +63,9 @@ impl Verdict {
             told.values().flat_map(|told| told.attempts.iter().copied()).collect();
         verdict.unstored = sent.difference(&stored).map(ToString::to_string).collect();
         let strangers = told.values().filter(|told| !stage.names().contains(&told.name));
-        verdict.stuck.extend(
-            strangers.filter(|told| !told.is_over()).map(|told| told.name.clone()),
-        );
+        verdict
+            .stuck
+            .extend(strangers.filter(|told| !told.is_over()).map(|told| told.name.clone()));
         verdict
     }
 

@@ -283,6 +283,8 @@ async fn a_strict_node_takes_what_geth_takes() {
     bench.anvil.rpc("evm_mine", json!([])).await;
     let delegated = format!("0xef0100{}", "11".repeat(20));
     bench.anvil.rpc("anvil_setCode", json!([bench.account.address(), delegated])).await;
+    let gapped = "gapped-nonce tx from delegated accounts";
+    assert_eq!(words(bench.send(17, 100).await), gapped);
     assert_eq!(words(bench.send(16, 100).await), "taken");
     let limit = "in-flight transaction limit reached for delegated accounts";
     assert_eq!(words(bench.send(17, 100).await), limit);

@@ -12,6 +12,7 @@ mod closing;
 mod crash;
 mod drops;
 mod fault_proxy;
+mod faults;
 mod frames;
 mod http;
 mod openai_client;
