@@ -88,20 +88,20 @@ impl Node {
             let pays = is_enough(new.max_fee_per_gas(), cap) && is_enough(new_tip, tip);
             return (!pays).then_some("replacement transaction underpriced");
         }
-        if pool.len() >= SLOTS {
+        let next = self.own("eth_getTransactionCount", json!([sender, "latest"])).await;
+        let waits = number(&next).is_some_and(|next| new.nonce() > next);
+        // The one that may be mined now is let through, or a full pool of later ones would stay.
+        if pool.len() >= SLOTS && waits {
             return Some("txpool is full");
         }
         let code = self.own("eth_getCode", json!([sender, "latest"])).await;
-        let is_delegated = code.as_str().is_some_and(|code| code.starts_with("0xef0100"));
-        if !is_delegated {
+        if !code.as_str().is_some_and(|code| code.starts_with("0xef0100")) {
             return None;
         }
         if !pool.is_empty() {
             return Some("in-flight transaction limit reached for delegated accounts");
         }
-        let next = self.own("eth_getTransactionCount", json!([sender, "latest"])).await;
-        let is_gapped = number(&next).is_some_and(|next| new.nonce() > next);
-        is_gapped.then_some("gapped-nonce tx from delegated accounts")
+        waits.then_some("gapped-nonce tx from delegated accounts")
     }
 
     /// What the pool holds of a sender.
