@@ -104,7 +104,6 @@ impl Child {
     pub async fn report(&mut self) -> Option<Vec<Told>> {
         self.tell("report").await;
         let told = self.reports.wait_for(Option::is_some);
-        let told = tokio::time::timeout(PATIENCE, told).await.ok()?.ok()?.clone();
-        told
+        tokio::time::timeout(PATIENCE, told).await.ok()?.ok()?.clone()
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -14,7 +13,7 @@ use tokio::sync::Mutex;
 use super::child::{Child, Home};
 use super::plan::{Death, Plan};
 use super::stage::Stage;
-use super::trouble::Site;
+use super::trouble::{Mining, Site};
 use super::verdict::Verdict;
 use crate::fault_proxy::{FaultProxy, Node};
 use crate::settler::{Setup, by_name};
@@ -83,16 +82,16 @@ impl Run<'_> {
         let home = Home::make(self.stage.folder(), &self.setup());
         let first = self.plan.deaths.first().copied();
         let child = Mutex::new(Child::start(&home, point(first)).await);
-        let mines = AtomicBool::new(true);
+        let mining = Mining::start();
         tokio::select! {
-            never = self.mine(&mines) => never,
-            outcome = self.play_on(&home, &child, &mines) => outcome,
+            never = self.mine(&mining) => never,
+            outcome = self.play_on(&home, &child, &mining) => outcome,
         }
     }
 
     /// The run while blocks are mined.
-    async fn play_on(&self, home: &Home, child: &Mutex<Child>, mines: &AtomicBool) -> Outcome {
-        let (deaths, kills) = self.go_wrong(home, child, mines).await;
+    async fn play_on(&self, home: &Home, child: &Mutex<Child>, mining: &Mining) -> Outcome {
+        let (deaths, kills) = self.go_wrong(home, child, mining).await;
         let ended = self.stage.head().await;
         let mut child = child.lock().await;
         let (idle, broken) = match self.recover(&mut child).await {
@@ -138,18 +137,16 @@ impl Run<'_> {
     }
 
     /// A block each time, for ever.
-    async fn mine<T>(&self, mines: &AtomicBool) -> T {
+    async fn mine<T>(&self, mining: &Mining) -> T {
         loop {
             tokio::time::sleep(self.plan.block).await;
-            if mines.load(Ordering::SeqCst) {
-                self.stage.rpc("evm_mine", json!([])).await;
-            }
+            mining.block(&self.stage).await;
         }
     }
 
     /// The time of faults; gives the deaths of the plan it came to, and all kills.
-    async fn go_wrong(&self, home: &Home, child: &Mutex<Child>, mines: &AtomicBool) -> (u64, u64) {
-        let site = Site { stage: &self.stage, child, mines };
+    async fn go_wrong(&self, home: &Home, child: &Mutex<Child>, mining: &Mining) -> (u64, u64) {
+        let site = Site { stage: &self.stage, child, mining };
         let lasts = match self.plan.phases.as_slice() {
             // Deaths alone: as long as they take.
             [] => PATIENCE,

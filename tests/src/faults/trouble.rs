@@ -18,22 +18,43 @@ const ENOUGH: u64 = 1000;
 /// Wei per gwei.
 const GWEI: u64 = 1_000_000_000;
 
+/// Whether blocks are mined, and whose turn it is to change the chain.
+pub struct Mining {
+    on: AtomicBool,
+    turn: Mutex<()>,
+}
+
+impl Mining {
+    /// On.
+    pub fn start() -> Self {
+        Self { on: AtomicBool::new(true), turn: Mutex::new(()) }
+    }
+
+    /// A block, unless there are none now.
+    pub async fn block(&self, stage: &Stage) {
+        let _turn = self.turn.lock().await;
+        if self.on.load(Ordering::SeqCst) {
+            stage.rpc("evm_mine", json!([])).await;
+        }
+    }
+}
+
 /// What is troubled.
 pub struct Site<'a> {
     /// The chain.
     pub stage: &'a Stage,
     /// The settler.
     pub child: &'a Mutex<Child>,
-    /// False while no blocks are mined.
-    pub mines: &'a AtomicBool,
+    /// Its blocks.
+    pub mining: &'a Mining,
 }
 
 impl Site<'_> {
     /// Does it, and mends it after its time if it has one.
     pub async fn trouble(&self, trouble: Trouble) {
         match trouble {
-            Trouble::Reorg(depth) => self.chain("anvil_reorg", json!([depth, []])).await,
-            Trouble::Rollback(depth) => self.chain("anvil_rollback", json!([depth])).await,
+            Trouble::Reorg(depth) => self.undo("anvil_reorg", json!([depth, []])).await,
+            Trouble::Rollback(depth) => self.undo("anvil_rollback", json!([depth])).await,
             Trouble::DropPool => {
                 let node = Node::new(&self.stage.chain().anvil.url);
                 for transaction in node.pool(self.stage.host.address()).await {
@@ -46,9 +67,9 @@ impl Site<'_> {
                 self.chain("evm_setAutomine", json!([false])).await;
             }
             Trouble::NoBlocks(time) => {
-                self.mines.store(false, Ordering::SeqCst);
+                self.mining.on.store(false, Ordering::SeqCst);
                 tokio::time::sleep(time).await;
-                self.mines.store(true, Ordering::SeqCst);
+                self.mining.on.store(true, Ordering::SeqCst);
             }
             Trouble::BaseFee(gwei) => {
                 let fee = U256::from(gwei * GWEI);
@@ -76,12 +97,19 @@ impl Site<'_> {
 
     /// Ends every trouble that lasts.
     pub async fn mend(&self) {
-        self.mines.store(true, Ordering::SeqCst);
+        self.mining.on.store(true, Ordering::SeqCst);
         self.chain("evm_setAutomine", json!([false])).await;
         self.stage.set_coins(ENOUGH).await;
         for command in ["empty", "uncap_files"] {
             self.child.lock().await.tell(command).await;
         }
+    }
+
+    /// Takes blocks back, with none made meanwhile: anvil mixes up the state of both otherwise.
+    async fn undo(&self, method: &str, params: Value) {
+        let _turn = self.mining.turn.lock().await;
+        self.chain("evm_setAutomine", json!([false])).await;
+        self.chain(method, params).await;
     }
 
     async fn tell(&self, worse: &str, better: &str, time: Duration) {
