@@ -2,6 +2,8 @@
 
 mod blocks;
 mod contracts;
+mod delegation;
+mod effect;
 mod fees;
 mod history;
 mod node;
@@ -20,6 +22,9 @@ use crate::error::{ChainError, RpcError};
 use crate::registry::{ChainConfig, Contracts};
 use crate::rpc::{PoolOptions, RpcPool, SendOutcome};
 use crate::types::Bytes;
+
+pub use delegation::Delegation;
+pub use effect::Effect;
 
 /// One chain, read through its endpoints. Clones share connections and health.
 ///

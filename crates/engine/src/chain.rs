@@ -1,11 +1,19 @@
 //! The seam to a chain: what a lane must be able to ask and to send.
 
+use std::sync::Arc;
+
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, GasEstimate, GasPrice, Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, Found, GasEstimate, GasPrice,
+    Receipt, SendOutcome,
 };
+use futures_util::future::join_all;
+
+use crate::batching::{Batching, ContractBatches, Singles};
+
+pub use capstan_chain::NonceUse;
 
 /// Bytes of a transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -17,10 +25,9 @@ pub enum Estimate {
     Gas {
         /// Gas it would use.
         gas: u64,
-        /// Wei a rollup may charge besides, for posting it to its own chain (OP stack: L1 fee
-        /// and operator fee).
+        /// Wei a rollup may charge besides, for posting it to its own chain and for its operator.
         /// Not bounded by any field of the transaction, so it comes out of the intent's budget.
-        l1_fee: U256,
+        rollup_fee: U256,
     },
     /// It would revert, with this data. Only if the EVM said so: any other refusal is an error.
     Revert(Bytes),
@@ -49,6 +56,68 @@ pub trait LaneChain: Send + Sync + 'static {
     async fn send_raw(&self, raw: &Bytes) -> SendOutcome;
     /// Receipt of a transaction; `None` if the node has none.
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError>;
+
+    /// The transaction of a canonical block from `from` to `to` that used an account's nonce, given
+    /// that it was not used before `from`.
+    async fn nonce_use(
+        &self,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<NonceUse>, ChainError>;
+    /// True if the call's effect is on the chain at a block, by whatever transaction; false too if
+    /// there is no way to tell from what it is.
+    async fn has_effect(
+        &self,
+        from: Address,
+        call: &Call,
+        at: BlockTag,
+    ) -> Result<bool, ChainError>;
+
+    /// How calls of the account can share a transaction, as far as the chain can be asked.
+    async fn batching(&self, _sender: Address) -> Arc<dyn Batching> {
+        Arc::new(Singles)
+    }
+
+    /// [`LaneChain::estimate`] of several calls, each as if it were the only one.
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        join_all(calls.iter().map(|call| self.estimate(from, call))).await
+    }
+    /// [`LaneChain::send_raw`] of several transactions, in order.
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        let mut outcomes = Vec::with_capacity(raws.len());
+        for raw in raws {
+            outcomes.push(self.send_raw(raw).await);
+        }
+        outcomes
+    }
+    /// [`LaneChain::receipt`] of several transactions.
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        join_all(tx_hashes.iter().map(|hash| self.receipt(*hash))).await
+    }
+}
+
+/// Adds what a rollup charges besides.
+async fn estimate(
+    client: &ChainClient,
+    call: &Call,
+    gas: GasEstimate,
+) -> Result<Estimate, ChainError> {
+    Ok(match gas {
+        GasEstimate::Revert(data) => Estimate::Revert(data),
+        GasEstimate::Gas(gas) => {
+            let size = call.data.len().saturating_add(ENVELOPE);
+            // Half as much again covers the margin that a lane puts on top of an estimate.
+            let limit = gas.saturating_add(gas / 2);
+            let rollup_fee = client.rollup_fee_upper_bound(size, limit).await?;
+            Estimate::Gas { gas, rollup_fee }
+        }
+    })
 }
 
 #[async_trait]
@@ -70,15 +139,20 @@ impl LaneChain for ChainClient {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        Ok(match self.estimate_gas(from, call).await? {
-            GasEstimate::Revert(data) => Estimate::Revert(data),
-            GasEstimate::Gas(gas) => {
-                let size = call.data.len().saturating_add(ENVELOPE);
-                // Half as much again covers the margin that a lane puts on top of an estimate.
-                let limit = gas.saturating_add(gas / 2);
-                Estimate::Gas { gas, l1_fee: self.rollup_fee_upper_bound(size, limit).await? }
-            }
-        })
+        estimate(self, call, self.estimate_gas(from, call).await?).await
+    }
+
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        let gas = ChainClient::estimate_many(self, from, calls).await;
+        let estimates = calls
+            .iter()
+            .zip(gas)
+            .map(|(call, gas)| async move { estimate(self, call, gas?).await });
+        join_all(estimates).await
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -91,5 +165,42 @@ impl LaneChain for ChainClient {
 
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
         ChainClient::receipt(self, tx_hash).await
+    }
+
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        self.send_raw_many(raws).await
+    }
+
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        let found = ChainClient::receipts(self, tx_hashes).await;
+        found.into_iter().map(|found| found.map(Found::into_option)).collect()
+    }
+
+    async fn nonce_use(
+        &self,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<NonceUse>, ChainError> {
+        ChainClient::nonce_use(self, account, nonce, from, to).await
+    }
+
+    async fn has_effect(
+        &self,
+        from: Address,
+        call: &Call,
+        at: BlockTag,
+    ) -> Result<bool, ChainError> {
+        Ok(self.effect(from, call, at).await? == Effect::Done)
+    }
+
+    /// By the marketplace's own batch call always; by the account's own code if it has been given
+    /// the one that is known for it.
+    async fn batching(&self, sender: Address) -> Arc<dyn Batching> {
+        let contracts = self.config().contracts.as_ref();
+        let marketplace = contracts.map(|contracts| contracts.job_marketplace);
+        let _ = sender;
+        Arc::new(ContractBatches { marketplace, is_delegated: false })
     }
 }

@@ -15,7 +15,7 @@ use capstan_chain::{BlockTag, ChainClient, SessionStatus, calls};
 use capstan_engine::Engine;
 use capstan_kit::Clock;
 use capstan_store::{
-    Closing, Intent, IntentState, NewIntent, Session, SessionState, Store, StoreError,
+    Closing, Intent, IntentState, LaneKey, NewIntent, Session, SessionState, Store, StoreError,
 };
 use capstan_wire::session::EndReason;
 use futures_util::StreamExt;
@@ -66,18 +66,11 @@ impl Outbox {
         claim: Amount,
     ) -> NewIntent {
         let call = calls::complete_session_job(key.marketplace, terms, Some(signed), claim);
+        let lane = LaneKey { chain_id: key.chain_id, sender: self.host };
         NewIntent {
-            idempotency_key: format!("settle/{key}"),
-            chain_id: key.chain_id,
-            sender: self.host,
-            to: call.to,
-            value: call.value,
-            data: call.data,
-            gas_limit: None,
-            max_cost: None,
-            not_before: None,
-            deadline: None,
+            repeat_safe: true,
             label: format!("settle {}", key.session_id.short()),
+            ..NewIntent::new(format!("settle/{key}"), lane, call.to, call.value, call.data)
         }
     }
 }

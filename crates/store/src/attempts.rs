@@ -1,13 +1,14 @@
 //! Attempts: signed transactions, stored before they are broadcast.
 
 use alloy_primitives::Bytes;
-use capstan_base::{B256, UnixSeconds};
-use rusqlite::{Connection, Row, named_params};
+use capstan_base::{B256, U256, UnixSeconds};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::columns::{Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
+use crate::flights::{FlightId, FlightState, create_flight, flight_at, flight_state, items_of};
 use crate::intents::{IntentId, IntentState, find_intent};
-use crate::lanes::{LaneKey, use_nonce};
+use crate::lanes::{Fence, check_fence, use_nonce};
 use crate::store::Store;
 
 text_enum! {
@@ -28,172 +29,213 @@ text_enum! {
 /// A transaction just signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAttempt {
-    /// Intent it is for.
-    pub intent: IntentId,
+    /// Intents it is for, in the order of its call; the same for every attempt of a nonce.
+    pub intents: Vec<IntentId>,
     /// Nonce it uses.
     pub nonce: u64,
+    /// What was signed.
+    pub signed: Signed,
+}
+
+/// The signed transaction of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
     /// Its hash.
     pub tx_hash: B256,
     /// EIP-2718 bytes, ready to send.
     pub raw: Bytes,
+    /// True for an empty transaction that only uses the nonce up.
+    pub voids: bool,
     /// Gas limit.
     pub gas_limit: u64,
     /// Most wei per gas; the gas price of a legacy transaction.
     pub max_fee: u128,
     /// Most wei per gas to the block's producer; `None` for a legacy transaction.
     pub priority_fee: Option<u128>,
+    /// Most wei a rollup may charge besides, as estimated.
+    pub rollup_fee: U256,
     /// When it was signed.
     pub signed_at: UnixSeconds,
+}
+
+/// Where an attempt was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its flight.
+    pub flight: FlightId,
+    /// Which attempt of it, from zero.
+    pub number: u32,
 }
 
 /// An attempt as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What was signed.
-    pub signed: NewAttempt,
-    /// Which attempt at this nonce, from zero.
+    /// Its flight.
+    pub flight: FlightId,
+    /// The flight's nonce.
+    pub nonce: u64,
+    /// Which attempt of the flight, from zero.
     pub number: u32,
+    /// What was signed.
+    pub signed: Signed,
     /// What is known of its broadcast.
     pub broadcast: Broadcast,
     /// The node's words about it, if any.
     pub broadcast_detail: Option<String>,
 }
 
+/// How one broadcast went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroadcastNote {
+    /// Of which attempt.
+    pub tx_hash: B256,
+    /// How it went.
+    pub broadcast: Broadcast,
+    /// The node's words, if any.
+    pub detail: Option<String>,
+}
+
 impl Store {
     /// Attempts of an intent, oldest first, those at nonces it lost included.
     pub async fn attempts(&self, intent: IntentId) -> Result<Vec<Attempt>> {
         self.read("list attempts", move |sql| {
-            let rows = || {
-                let mut rows =
-                    sql.prepare_cached("SELECT * FROM attempts WHERE intent_id = ?1 ORDER BY id")?;
-                let rows = rows.query_map([Sql(intent.0)], read_attempt)?;
-                rows.collect::<rusqlite::Result<_>>()
-            };
-            rows().map_err(StoreError::statement("list attempts"))
+            list(
+                sql,
+                "SELECT attempts.*, flights.nonce FROM flight_items
+                 JOIN flights ON flights.id = flight_items.flight_id
+                 JOIN attempts ON attempts.flight_id = flights.id
+                 WHERE flight_items.intent_id = ?1 ORDER BY attempts.id",
+                intent.0,
+            )
         })
         .await
     }
 }
 
-/// Stores an attempt and, with it, binds the intent to the nonce and moves the lane past it.
+/// Stores an attempt. The first one of a nonce creates its flight, binds the intents to it and
+/// moves the lane past it.
 ///
-/// Refused if the intent is bound to another nonce or the nonce to another intent. An attempt with
-/// a known hash is the same attempt, and its number is returned.
-pub(crate) fn record_attempt(sql: &Connection, new: &NewAttempt) -> Result<u32> {
+/// Refused if an intent is bound to another nonce or the nonce to other intents. An attempt with a
+/// known hash is the same attempt, and where it was stored is returned.
+pub(crate) fn record_attempt(sql: &Connection, fence: Fence, new: &NewAttempt) -> Result<Recorded> {
     const OPERATION: &str = "record an attempt";
-    let Some(intent) = find_intent(sql, new.intent)? else {
-        return Err(StoreError::UnknownIntent(new.intent));
-    };
-    let lane = LaneKey { chain_id: intent.request.chain_id, sender: intent.request.sender };
-    match (intent.state, intent.nonce) {
-        (IntentState::Queued, None) => bind(sql, lane, new)?,
-        (IntentState::InFlight, Some(nonce)) if nonce == new.nonce => {}
-        (state, _) => {
-            return Err(StoreError::WrongIntentState {
-                id: new.intent,
-                found: state.as_str(),
-                operation: OPERATION,
-            });
+    check_fence(sql, fence)?;
+    let lane = fence.lane;
+    let first = *new.intents.first().ok_or(StoreError::NoIntents)?;
+    let flight = match flight_at(sql, lane, new.nonce)? {
+        Some(flight) => {
+            let carried: Vec<IntentId> =
+                items_of(sql, flight)?.into_iter().map(|intent| intent.id).collect();
+            if carried != new.intents {
+                return Err(StoreError::NonceTaken { id: first, nonce: new.nonce });
+            }
+            match flight_state(sql, flight)? {
+                Some((_, FlightState::InFlight)) => flight,
+                _ => return Err(wrong_state(sql, first, OPERATION)?),
+            }
         }
-    }
+        None => {
+            for id in &new.intents {
+                let intent = find_intent(sql, *id)?.ok_or(StoreError::UnknownIntent(*id))?;
+                let is_of_lane = intent.request.chain_id == lane.chain_id
+                    && intent.request.sender == lane.sender;
+                if intent.state != IntentState::Queued || !is_of_lane {
+                    return Err(wrong_state(sql, *id, OPERATION)?);
+                }
+            }
+            create_flight(sql, lane, new.nonce, &new.intents)?
+        }
+    };
     let insert = || {
         use_nonce(sql, lane, new.nonce)?;
-        sql.prepare_cached(
-            "INSERT INTO attempts (intent_id, chain_id, sender, nonce, attempt, tx_hash, raw,
-                                   gas_limit, max_fee, priority_fee, signed_at)
-             SELECT :intent, :chain_id, :sender, :nonce, coalesce(max(attempt) + 1, 0), :tx_hash,
-                    :raw, :gas_limit, :max_fee, :priority_fee, :signed_at
-             FROM attempts WHERE chain_id = :chain_id AND sender = :sender AND nonce = :nonce
-             -- The same bytes signed twice are one attempt.
-             ON CONFLICT (tx_hash) DO UPDATE SET tx_hash = excluded.tx_hash
-             RETURNING attempt",
-        )?
-        .query_row(
-            named_params! {
-                ":intent": Sql(new.intent.0),
-                ":chain_id": Sql(lane.chain_id),
-                ":sender": Sql(lane.sender),
-                ":nonce": Sql(new.nonce),
-                ":tx_hash": Sql(new.tx_hash),
-                ":raw": Sql(new.raw.clone()),
-                ":gas_limit": Sql(new.gas_limit),
-                ":max_fee": Sql(new.max_fee),
-                ":priority_fee": new.priority_fee.map(Sql),
-                ":signed_at": Sql(new.signed_at),
-            },
-            |row| get(row, "attempt"),
-        )
+        let known = sql
+            .prepare_cached("SELECT number FROM attempts WHERE tx_hash = ?1 AND flight_id = ?2")?
+            .query_row((Sql(new.signed.tx_hash), Sql(flight.0)), |row| get(row, "number"))
+            .optional()?;
+        match known {
+            // The same bytes signed twice are one attempt.
+            Some(number) => Ok(number),
+            None => insert_attempt(sql, flight, &new.signed),
+        }
     };
-    insert().map_err(StoreError::statement(OPERATION))
+    let number = insert().map_err(StoreError::statement(OPERATION))?;
+    Ok(Recorded { flight, number })
 }
 
-fn bind(sql: &Connection, lane: LaneKey, new: &NewAttempt) -> Result<()> {
-    const OPERATION: &str = "bind an intent to a nonce";
-    let taken: bool = sql
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM intents
-                            WHERE chain_id = ?1 AND sender = ?2 AND nonce = ?3)",
-        )
-        .and_then(|mut rows| {
-            rows.query_row((Sql(lane.chain_id), Sql(lane.sender), Sql(new.nonce)), |row| row.get(0))
-        })
-        .map_err(StoreError::statement(OPERATION))?;
-    if taken {
-        return Err(StoreError::NonceTaken { id: new.intent, nonce: new.nonce });
-    }
+fn insert_attempt(sql: &Connection, flight: FlightId, signed: &Signed) -> rusqlite::Result<u32> {
     sql.prepare_cached(
-        "UPDATE intents SET state = 'in_flight', nonce = ?2, updated_at = unixepoch()
-         WHERE id = ?1",
+        "INSERT INTO attempts (flight_id, number, tx_hash, raw, voids, gas_limit, max_fee,
+                               priority_fee, rollup_fee, signed_at)
+         SELECT :flight, coalesce(max(number) + 1, 0), :tx_hash, :raw, :voids, :gas_limit, :max_fee,
+                :priority_fee, :rollup_fee, :signed_at
+         FROM attempts WHERE flight_id = :flight
+         RETURNING number",
+    )?
+    .query_row(
+        named_params! {
+            ":flight": Sql(flight.0),
+            ":tx_hash": Sql(signed.tx_hash),
+            ":raw": Sql(signed.raw.clone()),
+            ":voids": signed.voids,
+            ":gas_limit": Sql(signed.gas_limit),
+            ":max_fee": Sql(signed.max_fee),
+            ":priority_fee": signed.priority_fee.map(Sql),
+            ":rollup_fee": Sql(signed.rollup_fee),
+            ":signed_at": Sql(signed.signed_at),
+        },
+        |row| get(row, "number"),
     )
-    .and_then(|mut update| update.execute((Sql(new.intent.0), Sql(new.nonce))))
-    .map(|_| ())
-    .map_err(StoreError::statement(OPERATION))
+}
+
+fn wrong_state(sql: &Connection, id: IntentId, operation: &'static str) -> Result<StoreError> {
+    let found = find_intent(sql, id)?.ok_or(StoreError::UnknownIntent(id))?.state.as_str();
+    Ok(StoreError::WrongIntentState { id, found, operation })
 }
 
 /// Notes how a broadcast went. Says nothing about the transaction's fate.
-pub(crate) fn note_broadcast(
-    sql: &Connection,
-    tx_hash: B256,
-    broadcast: Broadcast,
-    detail: Option<&str>,
-) -> Result<()> {
+pub(crate) fn note_broadcast(sql: &Connection, note: &BroadcastNote) -> Result<()> {
     sql.prepare_cached(
         "UPDATE attempts SET broadcast = ?2, broadcast_detail = ?3 WHERE tx_hash = ?1",
     )
-    .and_then(|mut update| update.execute((Sql(tx_hash), broadcast, detail)))
+    .and_then(|mut update| update.execute((Sql(note.tx_hash), note.broadcast, &note.detail)))
     .map(|_| ())
     .map_err(StoreError::statement("note a broadcast"))
 }
 
-/// Attempts under the nonces a lane's intents are bound to now.
-pub(crate) fn attempts_of_open_intents(sql: &Connection, lane: LaneKey) -> Result<Vec<Attempt>> {
+/// Attempts of a flight, oldest first.
+pub(crate) fn attempts_of_flight(sql: &Connection, flight: FlightId) -> Result<Vec<Attempt>> {
+    list(
+        sql,
+        "SELECT attempts.*, flights.nonce FROM attempts
+         JOIN flights ON flights.id = attempts.flight_id
+         WHERE attempts.flight_id = ?1 ORDER BY number",
+        flight.0,
+    )
+}
+
+fn list(sql: &Connection, statement: &str, id: u64) -> Result<Vec<Attempt>> {
     let rows = || {
-        let mut rows = sql.prepare_cached(
-            "SELECT attempts.* FROM intents
-             JOIN attempts ON attempts.intent_id = intents.id AND attempts.nonce = intents.nonce
-             WHERE intents.chain_id = ?1 AND intents.sender = ?2
-               AND intents.state IN ('in_flight', 'included')
-             ORDER BY attempts.nonce, attempts.attempt",
-        )?;
-        let rows = rows.query_map((Sql(lane.chain_id), Sql(lane.sender)), read_attempt)?;
-        rows.collect::<rusqlite::Result<_>>()
+        let mut rows = sql.prepare_cached(statement)?;
+        rows.query_map([Sql(id)], read_attempt)?.collect::<rusqlite::Result<_>>()
     };
-    rows().map_err(StoreError::statement("read a lane"))
+    rows().map_err(StoreError::statement("list attempts"))
 }
 
 fn read_attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt {
-        signed: NewAttempt {
-            intent: IntentId(get(row, "intent_id")?),
-            nonce: get(row, "nonce")?,
+        flight: FlightId(get(row, "flight_id")?),
+        nonce: get(row, "nonce")?,
+        number: get(row, "number")?,
+        signed: Signed {
             tx_hash: get(row, "tx_hash")?,
             raw: get(row, "raw")?,
+            voids: row.get("voids")?,
             gas_limit: get(row, "gas_limit")?,
             max_fee: get(row, "max_fee")?,
             priority_fee: get_option(row, "priority_fee")?,
+            rollup_fee: get(row, "rollup_fee")?,
             signed_at: get(row, "signed_at")?,
         },
-        number: get(row, "attempt")?,
         broadcast: row.get("broadcast")?,
         broadcast_detail: row.get("broadcast_detail")?,
     })

@@ -1,22 +1,28 @@
-//! The seam the engine needs: the part of the store that a PostgreSQL adapter would have to offer.
+//! The seam the engine needs: what each database behind it has to offer.
+
+use core::time::Duration;
 
 use async_trait::async_trait;
-use capstan_base::B256;
 use rusqlite::{Connection, named_params};
 
-use crate::attempts::{Attempt, Broadcast, NewAttempt, note_broadcast, record_attempt};
+use crate::attempts::{
+    Attempt, BroadcastNote, NewAttempt, Recorded, note_broadcast, record_attempt,
+};
 use crate::columns::Sql;
 use crate::error::{Result, StoreError};
+use crate::flights::{FlightId, FlightState, ItemEnd, flight_state, items_of, set_flight};
 use crate::intents::{
     Failure, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome, IntentState,
     NewIntent, find_intent,
 };
-use crate::lanes::{LaneKey, LaneSnapshot};
+use crate::lanes::{Fence, LaneKey, LaneSnapshot, acquire, check_fence, release, renew};
 use crate::store::Store;
 
 /// Durable memory of the engine. Every method that writes is one transaction, is durable once it
 /// has answered, and leaves a row in the intent's history where the change is not plain from the
-/// intent and its attempts. `tests/it/conformance.rs` holds what every implementation must do.
+/// intent and its attempts. What is written for a lane carries the lane's [`Fence`], and is refused
+/// with [`StoreError::Fenced`] once another engine has taken the lane.
+/// `tests/it/conformance.rs` holds what every implementation must do.
 #[async_trait]
 pub trait EngineStore: Send + Sync + 'static {
     /// Stores an intent once per key; another payload under the key is an error.
@@ -25,34 +31,64 @@ pub trait EngineStore: Send + Sync + 'static {
     async fn intent(&self, id: IntentId) -> Result<Option<Intent>>;
     /// Lists intents, oldest first.
     async fn intents(&self, filter: IntentFilter) -> Result<Vec<Intent>>;
-    /// Attempts of an intent, oldest first.
+    /// Attempts of an intent, oldest first, those at nonces it lost included.
     async fn attempts(&self, id: IntentId) -> Result<Vec<Attempt>>;
     /// History of an intent, oldest first.
     async fn history(&self, id: IntentId) -> Result<Vec<HistoryRow>>;
     /// Lanes with an intent that is not final or failed.
     async fn open_lanes(&self) -> Result<Vec<LaneKey>>;
+
+    /// Takes a lane for `owner` until the lease is over, if it is free, its lease is over, or
+    /// `owner` has it already. Ends every earlier fence of the lane. By the database's clock.
+    async fn acquire_lane(
+        &self,
+        lane: LaneKey,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Fence>>;
+    /// Prolongs the lease; false if another engine has taken the lane since.
+    async fn renew_lane(&self, fence: Fence, lease: Duration) -> Result<bool>;
+    /// Frees the lane, if it is still this fence's.
+    async fn release_lane(&self, fence: Fence) -> Result<()>;
     /// One consistent picture of a lane.
     async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot>;
-    /// Stores a signed transaction; the first one binds the intent to its nonce and moves the lane
-    /// on, in the same transaction. Returns the attempt's number at that nonce. Idempotent by hash.
-    async fn record_attempt(&self, attempt: NewAttempt) -> Result<u32>;
-    /// Notes how a broadcast went.
-    async fn note_broadcast(
+    /// Queued intents of a lane after an id, oldest first, at most `limit`.
+    async fn queued(
         &self,
-        tx_hash: B256,
-        broadcast: Broadcast,
-        detail: Option<String>,
-    ) -> Result<()>;
+        lane: LaneKey,
+        after: Option<IntentId>,
+        limit: u32,
+    ) -> Result<Vec<Intent>>;
+    /// Returns once another process may have submitted for the lane; never, where there is none.
+    async fn submitted(&self, lane: LaneKey);
+
+    /// Stores a signed transaction; the first one at a nonce creates the flight, binds the intents
+    /// to it and moves the lane on, in the same transaction. Idempotent by hash.
+    async fn record_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<Recorded>;
+    /// Notes how broadcasts went. Needs no fence: it decides nothing.
+    async fn note_broadcasts(&self, notes: Vec<BroadcastNote>) -> Result<()>;
     /// In flight or included elsewhere, now included here. Idempotent.
-    async fn record_inclusion(&self, id: IntentId, inclusion: Inclusion) -> Result<()>;
+    async fn record_inclusion(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
+    ) -> Result<()>;
     /// Included, now back in flight: its block is no longer canonical. Idempotent.
-    async fn record_reorg(&self, id: IntentId, detail: String) -> Result<()>;
-    /// In flight or included, now final. Idempotent; a final intent never changes again.
-    async fn record_final(&self, id: IntentId, inclusion: Inclusion) -> Result<()>;
+    async fn record_reorg(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()>;
+    /// In flight or included, now final, with what became of each intent it carries. Idempotent; a
+    /// final flight never changes again.
+    async fn record_final(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
+        ends: Vec<(IntentId, ItemEnd)>,
+    ) -> Result<()>;
+    /// In flight, now lost: another transaction used its nonce. Its intents are queued again.
+    async fn record_lost(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()>;
     /// Queued, now given up. Refused once the intent is bound to a nonce.
-    async fn record_failure(&self, id: IntentId, failure: Failure) -> Result<()>;
-    /// In flight, now queued again: another transaction used its nonce up for good.
-    async fn requeue(&self, id: IntentId, detail: String) -> Result<()>;
+    async fn record_failure(&self, fence: Fence, id: IntentId, failure: Failure) -> Result<()>;
     /// Adds a line to the history; a line equal to the last one is not added again.
     async fn note(&self, id: IntentId, what: &'static str, detail: String) -> Result<()>;
 }
@@ -83,85 +119,123 @@ impl EngineStore for Store {
         Store::open_lanes(self).await
     }
 
+    async fn acquire_lane(
+        &self,
+        lane: LaneKey,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Fence>> {
+        let owner = owner.to_owned();
+        self.write("take a lane", move |sql| acquire(sql, lane, &owner, lease)).await
+    }
+
+    async fn renew_lane(&self, fence: Fence, lease: Duration) -> Result<bool> {
+        self.write("renew a lease", move |sql| renew(sql, fence, lease)).await
+    }
+
+    async fn release_lane(&self, fence: Fence) -> Result<()> {
+        self.write("release a lane", move |sql| release(sql, fence)).await
+    }
+
     async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot> {
         Store::lane_snapshot(self, lane).await
     }
 
-    async fn record_attempt(&self, attempt: NewAttempt) -> Result<u32> {
-        self.write("record an attempt", move |sql| record_attempt(sql, &attempt)).await
-    }
-
-    async fn note_broadcast(
+    async fn queued(
         &self,
-        tx_hash: B256,
-        broadcast: Broadcast,
-        detail: Option<String>,
-    ) -> Result<()> {
+        lane: LaneKey,
+        after: Option<IntentId>,
+        limit: u32,
+    ) -> Result<Vec<Intent>> {
+        Store::queued(self, lane, after, limit).await
+    }
+
+    /// One process has the file; what it submits it says itself.
+    async fn submitted(&self, _lane: LaneKey) {
+        core::future::pending().await
+    }
+
+    async fn record_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<Recorded> {
+        self.write("record an attempt", move |sql| record_attempt(sql, fence, &attempt)).await
+    }
+
+    async fn note_broadcasts(&self, notes: Vec<BroadcastNote>) -> Result<()> {
         self.write("note a broadcast", move |sql| {
-            note_broadcast(sql, tx_hash, broadcast, detail.as_deref())
+            notes.iter().try_for_each(|note| note_broadcast(sql, note))
         })
         .await
     }
 
-    async fn record_inclusion(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
+    async fn record_inclusion(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
+    ) -> Result<()> {
         self.write("record an inclusion", move |sql| {
-            from(sql, id, "record an inclusion", &[IntentState::InFlight, IntentState::Included])?;
-            set_inclusion(sql, id, IntentState::Included, &inclusion)
+            let allowed = &[FlightState::InFlight, FlightState::Included];
+            from(sql, fence, flight, "record an inclusion", allowed)?;
+            set_flight(sql, flight, FlightState::Included, Some(&inclusion))
         })
         .await
     }
 
-    async fn record_reorg(&self, id: IntentId, detail: String) -> Result<()> {
+    async fn record_reorg(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()> {
         self.write("record a reorganisation", move |sql| {
-            let states = &[IntentState::InFlight, IntentState::Included];
-            from(sql, id, "record a reorganisation", states)?;
-            clear_inclusion(
-                sql,
-                id,
-                "UPDATE intents SET state = 'in_flight', tx_hash = NULL,
-                block_number = NULL, block_hash = NULL, gas_used = NULL, effective_gas_price = NULL,
-                success = NULL, updated_at = unixepoch() WHERE id = ?1",
-            )?;
-            add_history(sql, id, "reorged", &detail)
+            let allowed = &[FlightState::InFlight, FlightState::Included];
+            from(sql, fence, flight, "record a reorganisation", allowed)?;
+            set_flight(sql, flight, FlightState::InFlight, None)?;
+            add_history_of_items(sql, flight, "reorged", &detail)
         })
         .await
     }
 
-    async fn record_final(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
+    async fn record_final(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
+        ends: Vec<(IntentId, ItemEnd)>,
+    ) -> Result<()> {
         self.write("record finality", move |sql| {
-            let states = &[IntentState::InFlight, IntentState::Included, IntentState::Final];
-            if from(sql, id, "record finality", states)? == IntentState::Final {
+            let allowed = &[FlightState::InFlight, FlightState::Included, FlightState::Final];
+            if from(sql, fence, flight, "record finality", allowed)? == FlightState::Final {
                 return Ok(());
             }
-            set_inclusion(sql, id, IntentState::Final, &inclusion)
+            let carried: Vec<IntentId> =
+                items_of(sql, flight)?.into_iter().map(|intent| intent.id).collect();
+            if carried != ends.iter().map(|(id, _)| *id).collect::<Vec<_>>() {
+                return Err(StoreError::OtherItems { flight });
+            }
+            set_flight(sql, flight, FlightState::Final, Some(&inclusion))?;
+            ends.iter().try_for_each(|(id, end)| end_item(sql, *id, end))
         })
         .await
     }
 
-    async fn record_failure(&self, id: IntentId, failure: Failure) -> Result<()> {
+    async fn record_lost(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()> {
+        self.write("give a nonce up", move |sql| {
+            from(sql, fence, flight, "give a nonce up", &[FlightState::InFlight])?;
+            let carried = items_of(sql, flight)?;
+            set_flight(sql, flight, FlightState::Lost, None)?;
+            for intent in carried {
+                requeue(sql, intent.id)?;
+                add_history(sql, intent.id, "requeued", &detail)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn record_failure(&self, fence: Fence, id: IntentId, failure: Failure) -> Result<()> {
         self.write("record a failure", move |sql| {
-            from(sql, id, "record a failure", &[IntentState::Queued])?;
-            sql.prepare_cached(
-                "UPDATE intents SET state = 'failed', failure_code = ?2, failure_detail = ?3,
-                                    updated_at = unixepoch() WHERE id = ?1",
-            )
-            .and_then(|mut update| update.execute((Sql(id.0), failure.code, &failure.detail)))
-            .map(|_| ())
-            .map_err(StoreError::statement("record a failure"))
-        })
-        .await
-    }
-
-    async fn requeue(&self, id: IntentId, detail: String) -> Result<()> {
-        self.write("requeue an intent", move |sql| {
-            from(sql, id, "requeue", &[IntentState::InFlight])?;
-            clear_inclusion(
-                sql,
-                id,
-                "UPDATE intents SET state = 'queued', nonce = NULL,
-                updated_at = unixepoch() WHERE id = ?1",
-            )?;
-            add_history(sql, id, "requeued", &detail)
+            check_fence(sql, fence)?;
+            let found = find_intent(sql, id)?.ok_or(StoreError::UnknownIntent(id))?.state;
+            if found != IntentState::Queued {
+                let (found, operation) = (found.as_str(), "record a failure");
+                return Err(StoreError::WrongIntentState { id, found, operation });
+            }
+            fail(sql, id, &failure)
         })
         .await
     }
@@ -171,56 +245,72 @@ impl EngineStore for Store {
     }
 }
 
-/// The intent's state, if it is one of `allowed`.
+/// The flight's state, if the fence holds and it is one of `allowed`.
 fn from(
     sql: &Connection,
-    id: IntentId,
+    fence: Fence,
+    id: FlightId,
     operation: &'static str,
-    allowed: &[IntentState],
-) -> Result<IntentState> {
-    let state = find_intent(sql, id)?.ok_or(StoreError::UnknownIntent(id))?.state;
-    if allowed.contains(&state) {
-        Ok(state)
-    } else {
-        Err(StoreError::WrongIntentState { id, found: state.as_str(), operation })
+    allowed: &[FlightState],
+) -> Result<FlightState> {
+    check_fence(sql, fence)?;
+    match flight_state(sql, id)? {
+        Some((lane, state)) if lane == fence.lane && allowed.contains(&state) => Ok(state),
+        Some((_, state)) => {
+            Err(StoreError::WrongFlightState { id, found: state.as_str(), operation })
+        }
+        None => Err(StoreError::UnknownFlight(id)),
     }
 }
 
-fn set_inclusion(
-    sql: &Connection,
-    id: IntentId,
-    state: IntentState,
-    inclusion: &Inclusion,
-) -> Result<()> {
-    sql.prepare_cached(
-        "UPDATE intents
-         SET state = :state, tx_hash = :tx_hash, block_number = :block_number,
-             block_hash = :block_hash, gas_used = :gas_used,
-             effective_gas_price = :effective_gas_price, success = :success,
-             updated_at = unixepoch()
-         WHERE id = :id",
-    )
-    .and_then(|mut update| {
-        update.execute(named_params! {
-            ":state": state,
-            ":tx_hash": Sql(inclusion.tx_hash),
-            ":block_number": Sql(inclusion.block_number),
-            ":block_hash": Sql(inclusion.block_hash),
-            ":gas_used": Sql(inclusion.gas_used),
-            ":effective_gas_price": Sql(inclusion.effective_gas_price),
-            ":success": inclusion.success,
-            ":id": Sql(id.0),
-        })
-    })
-    .map(|_| ())
-    .map_err(StoreError::statement("record where an intent was mined"))
+fn end_item(sql: &Connection, id: IntentId, end: &ItemEnd) -> Result<()> {
+    match end {
+        ItemEnd::Final { success } => sql
+            .prepare_cached(
+                "UPDATE intents SET state = 'final', success = ?2, updated_at = unixepoch()
+                 WHERE id = ?1",
+            )
+            .and_then(|mut update| update.execute((Sql(id.0), success)))
+            .map(|_| ())
+            .map_err(StoreError::statement("record finality")),
+        ItemEnd::Queued(detail) => {
+            requeue(sql, id)?;
+            add_history(sql, id, "isolated", detail)
+        }
+        ItemEnd::Failed(failure) => {
+            requeue(sql, id)?;
+            fail(sql, id, failure)
+        }
+    }
 }
 
-fn clear_inclusion(sql: &Connection, id: IntentId, statement: &str) -> Result<()> {
-    sql.prepare_cached(statement)
-        .and_then(|mut update| update.execute([Sql(id.0)]))
-        .map(|_| ())
-        .map_err(StoreError::statement("change an intent's state"))
+fn requeue(sql: &Connection, id: IntentId) -> Result<()> {
+    sql.prepare_cached(
+        "UPDATE intents SET state = 'queued', flight_id = NULL, updated_at = unixepoch()
+         WHERE id = ?1",
+    )
+    .and_then(|mut update| update.execute([Sql(id.0)]))
+    .map(|_| ())
+    .map_err(StoreError::statement("queue an intent again"))
+}
+
+fn fail(sql: &Connection, id: IntentId, failure: &Failure) -> Result<()> {
+    sql.prepare_cached(
+        "UPDATE intents SET state = 'failed', failure_code = ?2, failure_detail = ?3,
+                            updated_at = unixepoch() WHERE id = ?1",
+    )
+    .and_then(|mut update| update.execute((Sql(id.0), failure.code, &failure.detail)))
+    .map(|_| ())
+    .map_err(StoreError::statement("record a failure"))
+}
+
+fn add_history_of_items(
+    sql: &Connection,
+    flight: FlightId,
+    what: &str,
+    detail: &str,
+) -> Result<()> {
+    items_of(sql, flight)?.iter().try_for_each(|intent| add_history(sql, intent.id, what, detail))
 }
 
 fn add_history(sql: &Connection, id: IntentId, what: &str, detail: &str) -> Result<()> {

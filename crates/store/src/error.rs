@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use crate::flights::FlightId;
 use crate::intents::IntentId;
+use crate::lanes::LaneKey;
 
 /// Result of every method of this crate.
 pub type Result<T, E = StoreError> = core::result::Result<T, E>;
@@ -111,6 +113,34 @@ pub enum StoreError {
         /// The nonce.
         nonce: u64,
     },
+    /// Another engine has taken the lane: this one must stop acting for it.
+    #[error("another engine has taken the lane of {} on chain {}", lane.sender, lane.chain_id)]
+    Fenced {
+        /// The lane.
+        lane: LaneKey,
+    },
+    /// An attempt that carries no intent.
+    #[error("an attempt carries at least one intent")]
+    NoIntents,
+    /// No flight has this id.
+    #[error("there is no flight {0}")]
+    UnknownFlight(FlightId),
+    /// The flight is not in a state that allows the change, or not of the fence's lane.
+    #[error("flight {id} is {found}, which does not allow to {operation}")]
+    WrongFlightState {
+        /// The flight.
+        id: FlightId,
+        /// State it is in.
+        found: &'static str,
+        /// What was asked, in the infinitive.
+        operation: &'static str,
+    },
+    /// The ends are not those of the intents the flight carries.
+    #[error("flight {flight} carries other intents than the ones whose ends were given")]
+    OtherItems {
+        /// The flight.
+        flight: FlightId,
+    },
     /// A value has no JSON form.
     #[error("cannot write {what} as json")]
     Encode {
@@ -149,6 +179,11 @@ impl StoreError {
             | Self::UnknownIntent(_)
             | Self::WrongIntentState { .. }
             | Self::NonceTaken { .. }
+            | Self::Fenced { .. }
+            | Self::NoIntents
+            | Self::UnknownFlight(_)
+            | Self::WrongFlightState { .. }
+            | Self::OtherItems { .. }
             | Self::Encode { .. } => false,
         }
     }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::{Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
+use crate::flights::{FlightId, read_inclusion};
+use crate::lanes::LaneKey;
 use crate::store::Store;
 
 /// Names an intent; grows in order of submission.
@@ -45,8 +47,10 @@ text_enum! {
         Reverted = "reverted",
         /// Its deadline passed before it was ever broadcast.
         DeadlinePassed = "deadline_passed",
-        /// Taken back by its owner before it was ever broadcast.
-        Cancelled = "cancelled",
+        /// Every node refused its transaction for long; an empty one used the nonce up instead.
+        Refused = "refused",
+        /// Its effect is on the chain, final, and not by a transaction of its own.
+        AlreadyDone = "already_done",
     }
 }
 
@@ -67,14 +71,48 @@ pub struct NewIntent {
     pub data: Bytes,
     /// Gas limit; estimated if `None`.
     pub gas_limit: Option<u64>,
-    /// Most that gas may cost, in wei: a hard limit, `value` not included.
+    /// Most that gas may cost, a rollup's own fee included, in wei: a hard limit, `value` not
+    /// included. In a batch, of the intent's share.
     pub max_cost: Option<U256>,
+    /// Wei the effect is worth: it waits for company or a lower price while its share of the cost
+    /// is too much of it. `None`: it is wanted at any cost within `max_cost`.
+    pub worth: Option<U256>,
+    /// True if the chain itself refuses, or ignores, to do it twice, as the close of a session. It
+    /// may then be sent at a new nonce before the old one's loss is final.
+    pub repeat_safe: bool,
     /// Not sent before this chain time.
     pub not_before: Option<UnixSeconds>,
     /// Given up if not broadcast by this chain time. Stops nothing that was.
     pub deadline: Option<UnixSeconds>,
     /// What it is for, in the caller's words.
     pub label: String,
+}
+
+impl NewIntent {
+    /// One call from a lane's account, without limits, wanted at any cost.
+    pub fn new(
+        idempotency_key: impl Into<String>,
+        lane: LaneKey,
+        to: Address,
+        value: U256,
+        data: Bytes,
+    ) -> Self {
+        Self {
+            idempotency_key: idempotency_key.into(),
+            chain_id: lane.chain_id,
+            sender: lane.sender,
+            to,
+            value,
+            data,
+            gas_limit: None,
+            max_cost: None,
+            worth: None,
+            repeat_safe: false,
+            not_before: None,
+            deadline: None,
+            label: String::new(),
+        }
+    }
 }
 
 /// What became of a submission.
@@ -104,12 +142,25 @@ pub struct Inclusion {
     pub block_number: u64,
     /// Block hash.
     pub block_hash: B256,
-    /// Gas used.
+    /// Gas the transaction used, whatever else it carried.
     pub gas_used: u64,
     /// Wei per gas paid.
     pub effective_gas_price: u128,
-    /// False if it reverted.
+    /// Wei a rollup charged besides.
+    pub rollup_fee: u128,
+    /// False if it reverted; of an item of a batch, if it failed.
     pub success: bool,
+}
+
+/// The transaction that carries an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its flight.
+    pub flight: FlightId,
+    /// Its nonce.
+    pub nonce: u64,
+    /// How many intents it carries.
+    pub items: u32,
 }
 
 /// Why an intent was given up.
@@ -130,8 +181,8 @@ pub struct Intent {
     pub request: NewIntent,
     /// Where it stands.
     pub state: IntentState,
-    /// Nonce it is bound to.
-    pub nonce: Option<u64>,
+    /// The transaction it is bound to.
+    pub place: Option<Place>,
     /// Where it was mined, once it was.
     pub inclusion: Option<Inclusion>,
     /// Why it was given up, if it was.
@@ -197,7 +248,7 @@ impl Store {
     pub async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>> {
         let key = key.to_owned();
         self.read("read an intent", move |sql| {
-            sql.prepare_cached("SELECT * FROM intents WHERE idempotency_key = ?1")
+            sql.prepare_cached("SELECT * FROM intents_seen WHERE idempotency_key = ?1")
                 .and_then(|mut rows| rows.query_row([key], read_intent).optional())
                 .map_err(StoreError::statement("read an intent"))
         })
@@ -235,7 +286,7 @@ impl Store {
 pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<IntentOutcome> {
     const OPERATION: &str = "submit an intent";
     let existing = sql
-        .prepare_cached("SELECT * FROM intents WHERE idempotency_key = ?1")
+        .prepare_cached("SELECT * FROM intents_seen WHERE idempotency_key = ?1")
         .and_then(|mut rows| rows.query_row([&request.idempotency_key], read_intent).optional())
         .map_err(StoreError::statement(OPERATION))?;
     if let Some(existing) = existing {
@@ -248,9 +299,9 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
     }
     sql.prepare_cached(
         "INSERT INTO intents (idempotency_key, chain_id, sender, recipient, value, data, gas_limit,
-                              max_cost, not_before, deadline, label)
+                              max_cost, worth, repeat_safe, not_before, deadline, label)
          VALUES (:key, :chain_id, :sender, :recipient, :value, :data, :gas_limit,
-                 :max_cost, :not_before, :deadline, :label)
+                 :max_cost, :worth, :repeat_safe, :not_before, :deadline, :label)
          RETURNING id",
     )
     .and_then(|mut insert| {
@@ -264,6 +315,8 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
                 ":data": Sql(request.data.clone()),
                 ":gas_limit": request.gas_limit.map(Sql),
                 ":max_cost": request.max_cost.map(Sql),
+                ":worth": request.worth.map(Sql),
+                ":repeat_safe": request.repeat_safe,
                 ":not_before": request.not_before.map(Sql),
                 ":deadline": request.deadline.map(Sql),
                 ":label": request.label,
@@ -276,7 +329,7 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
 }
 
 pub(crate) fn find_intent(sql: &Connection, id: IntentId) -> Result<Option<Intent>> {
-    sql.prepare_cached("SELECT * FROM intents WHERE id = ?1")
+    sql.prepare_cached("SELECT * FROM intents_seen WHERE id = ?1")
         .and_then(|mut rows| rows.query_row([Sql(id.0)], read_intent).optional())
         .map_err(StoreError::statement("read an intent"))
 }
@@ -284,10 +337,10 @@ pub(crate) fn find_intent(sql: &Connection, id: IntentId) -> Result<Option<Inten
 pub(crate) fn list_intents(sql: &Connection, filter: &IntentFilter) -> Result<Vec<Intent>> {
     let rows = || {
         let mut rows = sql.prepare_cached(
-            "SELECT * FROM intents
+            "SELECT * FROM intents_seen
              WHERE (:chain_id IS NULL OR chain_id = :chain_id)
                AND (:sender IS NULL OR sender = :sender)
-               AND (:state IS NULL OR state = :state)
+               AND (:state IS NULL OR stands = :state)
                AND id > :after
              ORDER BY id LIMIT :limit",
         )?;
@@ -307,15 +360,15 @@ pub(crate) fn list_intents(sql: &Connection, filter: &IntentFilter) -> Result<Ve
 }
 
 pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
-    let inclusion = match get_option(row, "block_hash")? {
+    let success: Option<bool> = row.get("success")?;
+    let inclusion = read_inclusion(row, "flight_success")?
+        .map(|inclusion| Inclusion { success: success.unwrap_or(inclusion.success), ..inclusion });
+    let place = match get_option(row, "flight_id")? {
         None => None,
-        Some(block_hash) => Some(Inclusion {
-            tx_hash: get(row, "tx_hash")?,
-            block_number: get(row, "block_number")?,
-            block_hash,
-            gas_used: get(row, "gas_used")?,
-            effective_gas_price: get(row, "effective_gas_price")?,
-            success: row.get("success")?,
+        Some(flight) => Some(Place {
+            flight: FlightId(flight),
+            nonce: get(row, "nonce")?,
+            items: get(row, "items")?,
         }),
     };
     let failure = match row.get::<_, Option<FailureCode>>("failure_code")? {
@@ -333,12 +386,14 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             data: get(row, "data")?,
             gas_limit: get_option(row, "gas_limit")?,
             max_cost: get_option(row, "max_cost")?,
+            worth: get_option(row, "worth")?,
+            repeat_safe: row.get("repeat_safe")?,
             not_before: get_option(row, "not_before")?,
             deadline: get_option(row, "deadline")?,
             label: row.get("label")?,
         },
-        state: row.get("state")?,
-        nonce: get_option(row, "nonce")?,
+        state: row.get("stands")?,
+        place,
         inclusion,
         failure,
         created_at: get(row, "created_at")?,

@@ -16,6 +16,7 @@ mod columns;
 mod connection;
 pub mod engine_store;
 pub mod error;
+pub mod flights;
 pub mod intents;
 pub mod lanes;
 mod migrate;
@@ -26,14 +27,15 @@ mod store;
 mod voucher_guard;
 mod writer;
 
-pub use attempts::{Attempt, Broadcast, NewAttempt};
+pub use attempts::{Attempt, Broadcast, BroadcastNote, NewAttempt, Recorded, Signed};
 pub use engine_store::EngineStore;
 pub use error::{Result, StoreError};
+pub use flights::{FlightId, FlightState, ItemEnd, OpenFlight};
 pub use intents::{
     Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
-    IntentState, NewIntent,
+    IntentState, NewIntent, Place,
 };
-pub use lanes::{LaneKey, LaneSnapshot};
+pub use lanes::{Fence, LaneKey, LaneSnapshot};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
 pub use sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,

@@ -10,6 +10,7 @@ use crate::error::{Result, StoreError};
 const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("../schema/0001_engine.sql")),
     (2, include_str!("../schema/0002_sessions.sql")),
+    (3, include_str!("../schema/0003_flights.sql")),
 ];
 
 /// Brings the file to the newest schema, each step in its own transaction.
@@ -31,8 +32,25 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
 }
 
 fn apply(connection: &mut Connection, version: u32, sql: &str) -> rusqlite::Result<()> {
+    // A rebuilt table is dropped while others refer to it; the switch does nothing in a transaction.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let applied = apply_unchecked(connection, version, sql);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    applied
+}
+
+fn apply_unchecked(connection: &mut Connection, version: u32, sql: &str) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(sql)?;
+    let dangling: i64 =
+        transaction
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+    if dangling > 0 {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY),
+            Some(format!("{dangling} rows refer to nothing")),
+        ));
+    }
     transaction.pragma_update(None, "user_version", version)?;
     transaction.commit()
 }
@@ -61,7 +79,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         let loose: Vec<String> = connection
-            .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND strict = 0 AND name NOT LIKE 'sqlite_%'")
+            .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'")
             .unwrap()
             .query_map([], |row| row.get(0))
             .unwrap()

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use crate::connection::{ProcessLock, open_memory, open_reader, open_writer};
 use crate::error::{Result, StoreError};
+use crate::lanes::release_all;
 use crate::migrate::migrate;
 use crate::reader::Readers;
 use crate::writer::{Writer, WriterStats};
@@ -36,6 +37,7 @@ impl Store {
         let lock = ProcessLock::take(path)?;
         let mut connection = open_writer(path)?;
         migrate(&mut connection)?;
+        release_all(&connection).map_err(StoreError::statement("free the lanes"))?;
         let connections = (0..READERS).map(|_| open_reader(path)).collect::<Result<_>>()?;
         let readers = Some(Readers::start(connections)?);
         let writer = Writer::start(connection)?;

@@ -52,19 +52,8 @@ fn stage() -> Stage {
 }
 
 fn intent(chain_id: ChainId, key: &str) -> NewIntent {
-    NewIntent {
-        idempotency_key: key.to_owned(),
-        chain_id,
-        sender: SENDER,
-        to: TARGET,
-        value: U256::ZERO,
-        data: Bytes::copy_from_slice(key.as_bytes()),
-        gas_limit: None,
-        max_cost: None,
-        not_before: None,
-        deadline: None,
-        label: key.to_owned(),
-    }
+    let data = Bytes::copy_from_slice(key.as_bytes());
+    NewIntent::new(key, LaneKey { chain_id, sender: SENDER }, TARGET, U256::ZERO, data)
 }
 
 #[tokio::test]

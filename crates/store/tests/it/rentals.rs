@@ -5,7 +5,7 @@ use capstan_store::{
     Closing, EngineStore, Failure, FailureCode, RentalInsert, RentalState, Store, VoucherOutcome,
 };
 
-use crate::samples::{amount, intent, key, rental, tally, voucher};
+use crate::samples::{amount, fence, intent, key, rental, tally, voucher};
 
 async fn with_rental() -> Store {
     let store = Store::open_in_memory().unwrap();
@@ -77,7 +77,8 @@ async fn an_exit_that_was_refused_can_be_tried_again() {
     assert!(store.close_rental(key(1), "host is gone", Some(intent("exit"))).await.unwrap());
     let exit = store.intent_by_key("exit").await.unwrap().unwrap();
     let failure = Failure { code: FailureCode::Reverted, detail: "a node that lags".into() };
-    EngineStore::record_failure(&store, exit.id, failure).await.unwrap();
+    let fence = fence(&store).await;
+    store.record_failure(fence, exit.id, failure).await.unwrap();
     assert!(store.close_rental(key(1), "again", Some(intent("exit-2"))).await.unwrap());
     let exit = store.intent_by_key("exit-2").await.unwrap().unwrap();
     assert_eq!(store.rental(key(1)).await.unwrap().unwrap().close_intent, Some(exit.id));

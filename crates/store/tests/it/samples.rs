@@ -4,7 +4,10 @@ use capstan_base::{
     Address, Amount, B256, ChainId, Frontier, ModelId, Price, SessionId, SessionKey, SessionTerms,
     Signature65, SignedVoucher, TallyState, U256, UnixSeconds, Voucher,
 };
-use capstan_store::{Inclusion, LaneKey, NewAttempt, NewIntent, NewRental, NewSession};
+use capstan_store::{
+    EngineStore, Fence, Inclusion, IntentId, LaneKey, NewAttempt, NewIntent, NewRental, NewSession,
+    Signed,
+};
 
 pub(crate) const CHAIN: ChainId = ChainId(84532);
 pub(crate) const SENDER: Address = Address::repeat_byte(0xaa);
@@ -20,23 +23,35 @@ pub(crate) fn intent(key: &str) -> NewIntent {
         data: vec![1, 2, 3].into(),
         gas_limit: Some(90_000),
         max_cost: Some(U256::from(1u64) << 80),
+        worth: Some(U256::from(3)),
+        repeat_safe: true,
         not_before: Some(at(5)),
         deadline: None,
         label: "settle".to_owned(),
     }
 }
 
-pub(crate) fn attempt(intent: capstan_store::IntentId, nonce: u64, salt: u8) -> NewAttempt {
+pub(crate) fn attempt(intents: &[IntentId], nonce: u64, salt: u8) -> NewAttempt {
     NewAttempt {
-        intent,
+        intents: intents.to_vec(),
         nonce,
-        tx_hash: B256::repeat_byte(salt),
-        raw: vec![2, salt].into(),
-        gas_limit: 100_000,
-        max_fee: u128::MAX,
-        priority_fee: Some(1),
-        signed_at: at(9),
+        signed: Signed {
+            tx_hash: B256::repeat_byte(salt),
+            raw: vec![2, salt].into(),
+            voids: false,
+            gas_limit: 100_000,
+            max_fee: u128::MAX,
+            priority_fee: Some(1),
+            rollup_fee: U256::from(7),
+            signed_at: at(9),
+        },
     }
+}
+
+/// The right to write for the lane of these samples.
+pub(crate) async fn fence(store: &dyn EngineStore) -> Fence {
+    let lease = core::time::Duration::from_secs(60);
+    store.acquire_lane(LANE, "engine", lease).await.unwrap().unwrap()
 }
 
 pub(crate) fn inclusion(tx: u8, block: u64) -> Inclusion {
@@ -46,6 +61,7 @@ pub(crate) fn inclusion(tx: u8, block: u64) -> Inclusion {
         block_hash: B256::repeat_byte(0x77),
         gas_used: 21_000,
         effective_gas_price: 7,
+        rollup_fee: 5,
         success: true,
     }
 }

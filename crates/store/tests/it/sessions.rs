@@ -6,7 +6,9 @@ use capstan_store::{
     StoreError, Transition, VoucherOutcome,
 };
 
-use crate::samples::{CHAIN, amount, at, intent, key, price, session, tally, terms, voucher};
+use crate::samples::{
+    CHAIN, amount, at, fence, intent, key, price, session, tally, terms, voucher,
+};
 
 async fn with_session() -> Store {
     let store = Store::open_in_memory().unwrap();
@@ -127,7 +129,7 @@ async fn a_dead_settlement_can_be_replaced_and_a_live_one_not() {
     let state = SessionState::Settling;
     assert_eq!(again, SettleOutcome::AlreadyEnded { state, intent: Some(first) });
     let failure = Failure { code: FailureCode::Reverted, detail: String::new() };
-    store.record_failure(first, failure).await.unwrap();
+    store.record_failure(fence(&store).await, first, failure).await.unwrap();
     let second = store.settle_session(key(1), "again", Some(intent("2"))).await.unwrap();
     assert!(matches!(second, SettleOutcome::Settling(id) if id != first), "{second:?}");
 }
