@@ -102,22 +102,18 @@ pub trait LaneChain: Send + Sync + 'static {
     }
 }
 
-/// Adds what a rollup charges besides.
-async fn estimate(
-    client: &ChainClient,
-    call: &Call,
-    gas: GasEstimate,
-) -> Result<Estimate, ChainError> {
-    Ok(match gas {
+/// What a rollup charges besides, at most.
+async fn rollup_fee(client: &ChainClient, call: &Call, gas: u64) -> Result<U256, ChainError> {
+    let size = call.data.len().saturating_add(ENVELOPE);
+    // Half as much again covers the margin that a lane puts on top of an estimate.
+    client.rollup_fee_upper_bound(size, gas.saturating_add(gas / 2)).await
+}
+
+fn estimate(found: GasEstimate, rollup_fee: U256) -> Estimate {
+    match found {
+        GasEstimate::Gas(gas) => Estimate::Gas { gas, rollup_fee },
         GasEstimate::Revert(data) => Estimate::Revert(data),
-        GasEstimate::Gas(gas) => {
-            let size = call.data.len().saturating_add(ENVELOPE);
-            // Half as much again covers the margin that a lane puts on top of an estimate.
-            let limit = gas.saturating_add(gas / 2);
-            let rollup_fee = client.rollup_fee_upper_bound(size, limit).await?;
-            Estimate::Gas { gas, rollup_fee }
-        }
-    })
+    }
 }
 
 #[async_trait]
@@ -139,7 +135,12 @@ impl LaneChain for ChainClient {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        estimate(self, call, self.estimate_gas(from, call).await?).await
+        let found = self.estimate_gas(from, call).await?;
+        let fee = match found {
+            GasEstimate::Gas(gas) => rollup_fee(self, call, gas).await?,
+            GasEstimate::Revert(_) => U256::ZERO,
+        };
+        Ok(estimate(found, fee))
     }
 
     async fn estimate_many(
@@ -147,12 +148,26 @@ impl LaneChain for ChainClient {
         from: Address,
         calls: &[Call],
     ) -> Vec<Result<Estimate, ChainError>> {
-        let gas = ChainClient::estimate_many(self, from, calls).await;
-        let estimates = calls
-            .iter()
-            .zip(gas)
-            .map(|(call, gas)| async move { estimate(self, call, gas?).await });
-        join_all(estimates).await
+        let found = ChainClient::estimate_many(self, from, calls).await;
+        let gas = |found: &Result<_, _>| match found {
+            Ok(GasEstimate::Gas(gas)) => *gas,
+            _ => 0,
+        };
+        let most = found.iter().map(gas).max().unwrap_or(0);
+        // One bound for all: asking for each would cost more requests than the estimates did.
+        let fee = match calls.iter().max_by_key(|call| call.data.len()) {
+            Some(longest) if most > 0 => rollup_fee(self, longest, most).await,
+            _ => Ok(U256::ZERO),
+        };
+        let with_fee = |found: GasEstimate| match (&found, &fee) {
+            (GasEstimate::Gas(_), Err(error)) => Err(ChainError::Inconsistent {
+                chain: ChainClient::chain_id(self),
+                operation: "reading what the rollup charges",
+                detail: error.to_string(),
+            }),
+            (_, fee) => Ok(estimate(found, *fee.as_ref().unwrap_or(&U256::ZERO))),
+        };
+        found.into_iter().map(|found| found.and_then(with_fee)).collect()
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
