@@ -175,6 +175,7 @@ impl Stage {
                 to: call.to,
                 value: call.value,
                 data: call.data,
+                repeat_safe: true,
                 not_before: None,
             });
             dues.push(Due { name, session: paper.id(), amount: owed });
@@ -189,7 +190,15 @@ impl Stage {
             let wei = u128::try_from(index).expect("a few") + 1_000_000;
             let not_before = dice.bool().then(|| begun + dice.u64(0..4));
             let (value, data) = (U256::from(wei), Default::default());
-            self.jobs.push(Job { name: name.clone(), at_ms: 0, to, value, data, not_before });
+            self.jobs.push(Job {
+                name: name.clone(),
+                at_ms: 0,
+                to,
+                value,
+                data,
+                repeat_safe: false,
+                not_before,
+            });
             self.gifts.push(Gift { name, to, wei });
         }
     }
