@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{U256, keccak256};
 use capstan_base::{Amount, ChainId, SignedVoucher};
 use capstan_chain::{
-    BlockTag, Call, ChainClient, ChainConfig, Fees, LocalSigner, TxFields, calls,
+    BlockTag, Call, ChainClient, ChainConfig, Fees, LocalSigner, SignedTransaction, TxFields, calls,
 };
 use serde_json::json;
 

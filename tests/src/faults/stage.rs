@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use capstan_base::{Amount, ModelId, SignedVoucher};
+use capstan_base::{Amount, SignedVoucher};
 use capstan_chain::{LocalSigner, calls};
 use serde_json::{Value, json};
 
@@ -11,7 +11,6 @@ use super::plan::Plan;
 use crate::paper::Paper;
 use crate::scene::{COIN_PRICE, DEPOSIT, terms};
 use crate::settler::Job;
-use crate::tools;
 use crate::world::{BASE_SEPOLIA, Devnet, World};
 
 /// Days a session lasts: longer than all jumps of the chain's clock, within what the contract takes.
