@@ -177,8 +177,7 @@ impl Devnet {
         let price = Price { input: amount(COIN_PRICE.0), output: amount(COIN_PRICE.1) };
         let offer = NewOffer { model: model(), token: Address::ZERO, price };
         let (stake, endpoint) = (amount(stake), "http://127.0.0.1:1");
-        let register =
-            calls::register_node(nodes, stake, endpoint, "", B256::ZERO, &[offer]);
+        let register = calls::register_node(nodes, stake, endpoint, "", B256::ZERO, &[offer]);
         self.send(host, &register).await;
     }
 

@@ -21,8 +21,8 @@ pub mod signer;
 pub mod types;
 
 pub use alloy_eips::eip7702::SignedAuthorization;
-pub use bindings::batch::{self, BatchKind, ItemOutcome};
 pub use bindings::ContractKind;
+pub use bindings::batch::{self, BatchKind, ItemOutcome};
 pub use bindings::calls::{self, Call, NewOffer};
 pub use client::{ChainClient, Delegation, Effect};
 pub use error::{ChainError, RpcError, SignerError};

@@ -6,8 +6,8 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found, GasEstimate, GasPrice,
-    Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found,
+    GasEstimate, GasPrice, Receipt, SendOutcome,
 };
 use futures_util::future::join_all;
 

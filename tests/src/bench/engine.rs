@@ -8,9 +8,7 @@ use alloy_primitives::U256;
 use capstan_base::ChainId;
 use capstan_chain::{Call, ChainClient};
 use capstan_engine::{BatchPolicy, Engine, EngineConfig, LaneChain, LaneSigner};
-use capstan_store::{
-    EngineStore, IntentFilter, IntentState, LaneKey, NewIntent, Store,
-};
+use capstan_store::{EngineStore, IntentFilter, IntentState, LaneKey, NewIntent, Store};
 use futures_util::future::join_all;
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
@@ -102,12 +100,7 @@ fn store(stage: &Stage, name: &str) -> Store {
     Store::open(stage.folder().join(format!("{name}.db"))).expect("a store")
 }
 
-fn start(
-    stage: &Stage,
-    store: &Store,
-    max_items: usize,
-    cancel: &CancellationToken,
-) -> Engine {
+fn start(stage: &Stage, store: &Store, max_items: usize, cancel: &CancellationToken) -> Engine {
     let config = config(stage.chain());
     let mut engine = EngineConfig::for_chains([&config].into_iter());
     for lane in engine.chains.values_mut() {
@@ -144,9 +137,7 @@ async fn all_mined(store: &Store, count: usize) -> bool {
         ..IntentFilter::default()
     };
     let intents = store.intents(filter).await.expect("a list");
-    let good = intents.iter().filter(|intent| {
-        intent.inclusion.is_some_and(|mined| mined.success)
-    });
+    let good = intents.iter().filter(|intent| intent.inclusion.is_some_and(|mined| mined.success));
     assert_eq!(good.count(), count, "every session is closed by its own intent");
     true
 }

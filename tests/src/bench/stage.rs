@@ -95,12 +95,12 @@ async fn open(
         price: COIN_PRICE,
     };
     let papers: Vec<Paper> = (0..sessions).map(paper).collect();
-    let openings = papers.iter().map(|paper| {
-        calls::create_session_job(paper.marketplace, &terms(paper))
-    });
+    let openings =
+        papers.iter().map(|paper| calls::create_session_job(paper.marketplace, &terms(paper)));
     chain.anvil.rpc("evm_setAutomine", json!([false])).await;
     let first = client.account_nonce(renter.address(), BlockTag::Latest).await.expect("a nonce");
-    let signed: Vec<_> = (first..).zip(openings).map(|(nonce, call)| sign(renter, nonce, &call)).collect();
+    let signed: Vec<_> =
+        (first..).zip(openings).map(|(nonce, call)| sign(renter, nonce, &call)).collect();
     send_all(client, signed).await;
     while client.account_nonce(renter.address(), BlockTag::Latest).await.expect("a nonce")
         < first + u64::try_from(sessions).expect("a few")
