@@ -11,8 +11,11 @@
 )]
 
 pub mod anvil;
+pub mod bench;
 pub mod fake_host;
-pub mod gate;
+pub mod fault_proxy;
+pub mod faults;
+
 pub mod key;
 pub mod oracle;
 pub mod paper;
@@ -20,6 +23,7 @@ pub mod process;
 pub mod python;
 pub mod renter;
 pub mod scene;
+pub mod settler;
 pub mod socket;
 pub mod tools;
 pub mod upstream;

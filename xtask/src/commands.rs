@@ -1,8 +1,10 @@
 //! One file per command, named as the command is.
 
 pub(crate) mod artifacts;
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod devnet;
+pub(crate) mod faults;
 pub(crate) mod gas;
 pub(crate) mod simulate;
 pub(crate) mod test;

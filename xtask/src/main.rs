@@ -34,11 +34,13 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Args),
     Devnet(commands::devnet::Args),
+    Faults(commands::faults::Args),
     Test(commands::test::Args),
     Simulate(commands::simulate::Args),
     Tidy(commands::tidy::Args),
     Gas(commands::gas::Args),
     Artifacts(commands::artifacts::Args),
+    Bench(commands::bench::Args),
     Tools(commands::tools::Args),
 }
 
@@ -47,10 +49,12 @@ fn main() -> ExitCode {
     let outcome = repo::Repo::find().and_then(|repo| match cli.command {
         Command::Demo(args) => commands::demo::run(&repo, &args),
         Command::Devnet(args) => commands::devnet::run(&repo, &args),
+        Command::Faults(args) => commands::faults::run(&repo, &args),
         Command::Test(args) => commands::test::run(&repo, &args),
         Command::Simulate(args) => commands::simulate::run(&repo, &args),
         Command::Tidy(args) => commands::tidy::run(&repo, &args),
         Command::Gas(args) => commands::gas::run(&repo, &args),
+        Command::Bench(args) => commands::bench::run(&repo, &args),
         Command::Artifacts(args) => commands::artifacts::run(&repo, &args),
         Command::Tools(args) => commands::tools::run(&repo, &args),
     });

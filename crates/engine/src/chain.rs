@@ -6,12 +6,14 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, GasEstimate, GasPrice, Receipt,
-    SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found,
+    GasEstimate, GasPrice, Receipt, SendOutcome,
 };
 use futures_util::future::join_all;
 
 use crate::batching::{Batching, ContractBatches, Singles};
+
+pub use capstan_chain::NonceUse;
 
 /// Bytes of a transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -100,13 +102,18 @@ pub trait LaneChain: Send + Sync + 'static {
     }
 }
 
-/// The transaction that used a nonce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NonceUse {
-    /// Its hash.
-    pub tx_hash: B256,
-    /// Its block.
-    pub block: BlockRef,
+/// What a rollup charges besides, at most.
+async fn rollup_fee(client: &ChainClient, call: &Call, gas: u64) -> Result<U256, ChainError> {
+    let size = call.data.len().saturating_add(ENVELOPE);
+    // Half as much again covers the margin that a lane puts on top of an estimate.
+    client.rollup_fee_upper_bound(size, gas.saturating_add(gas / 2)).await
+}
+
+fn estimate(found: GasEstimate, rollup_fee: U256) -> Estimate {
+    match found {
+        GasEstimate::Gas(gas) => Estimate::Gas { gas, rollup_fee },
+        GasEstimate::Revert(data) => Estimate::Revert(data),
+    }
 }
 
 #[async_trait]
@@ -128,13 +135,39 @@ impl LaneChain for ChainClient {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        Ok(match self.estimate_gas(from, call).await? {
-            GasEstimate::Revert(data) => Estimate::Revert(data),
-            GasEstimate::Gas(gas) => {
-                let size = call.data.len().saturating_add(ENVELOPE);
-                Estimate::Gas { gas, rollup_fee: self.l1_fee_upper_bound(size).await? }
-            }
-        })
+        let found = self.estimate_gas(from, call).await?;
+        let fee = match found {
+            GasEstimate::Gas(gas) => rollup_fee(self, call, gas).await?,
+            GasEstimate::Revert(_) => U256::ZERO,
+        };
+        Ok(estimate(found, fee))
+    }
+
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        let found = ChainClient::estimate_many(self, from, calls).await;
+        let gas = |found: &Result<_, _>| match found {
+            Ok(GasEstimate::Gas(gas)) => *gas,
+            _ => 0,
+        };
+        let most = found.iter().map(gas).max().unwrap_or(0);
+        // One bound for all: asking for each would cost more requests than the estimates did.
+        let fee = match calls.iter().max_by_key(|call| call.data.len()) {
+            Some(longest) if most > 0 => rollup_fee(self, longest, most).await,
+            _ => Ok(U256::ZERO),
+        };
+        let with_fee = |found: GasEstimate| match (&found, &fee) {
+            (GasEstimate::Gas(_), Err(error)) => Err(ChainError::Inconsistent {
+                chain: ChainClient::chain_id(self),
+                operation: "reading what the rollup charges",
+                detail: error.to_string(),
+            }),
+            (_, fee) => Ok(estimate(found, *fee.as_ref().unwrap_or(&U256::ZERO))),
+        };
+        found.into_iter().map(|found| found.and_then(with_fee)).collect()
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -149,16 +182,23 @@ impl LaneChain for ChainClient {
         ChainClient::receipt(self, tx_hash).await
     }
 
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        self.send_raw_many(raws).await
+    }
+
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        let found = ChainClient::receipts(self, tx_hashes).await;
+        found.into_iter().map(|found| found.map(Found::into_option)).collect()
+    }
+
     async fn nonce_use(
         &self,
-        _account: Address,
-        _nonce: u64,
-        _from: u64,
-        _to: u64,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
     ) -> Result<Option<NonceUse>, ChainError> {
-        let detail = "not searched yet".to_owned();
-        let operation = "searching for a nonce";
-        Err(ChainError::Inconsistent { chain: ChainClient::chain_id(self), operation, detail })
+        ChainClient::nonce_use(self, account, nonce, from, to).await
     }
 
     async fn has_effect(
@@ -175,7 +215,20 @@ impl LaneChain for ChainClient {
     async fn batching(&self, sender: Address) -> Arc<dyn Batching> {
         let contracts = self.config().contracts.as_ref();
         let marketplace = contracts.map(|contracts| contracts.job_marketplace);
-        let _ = sender;
-        Arc::new(ContractBatches { marketplace, is_delegated: false })
+        let is_delegated = match self.delegation(sender).await {
+            Ok(Delegation::To(code)) => {
+                self.verify_contract(ContractKind::SelfBatch, code).await.is_ok()
+            }
+            Ok(Delegation::None | Delegation::Contract) => false,
+            Err(error) => {
+                tracing::warn!(
+                    chain_id = ChainClient::chain_id(self).0, %sender,
+                    error = &error as &dyn std::error::Error,
+                    "the account's code cannot be read: calls without a batch of their own go alone"
+                );
+                false
+            }
+        };
+        Arc::new(ContractBatches { marketplace, is_delegated })
     }
 }
