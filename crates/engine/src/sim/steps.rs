@@ -92,7 +92,7 @@ impl World {
             }
             Step::Stranger => self.stranger(),
             Step::BaseFee => {
-                let base_fee = *self.rng.choice(&[200, 1_000, 2_500, 9_000]).unwrap_or(&1_000);
+                let base_fee = *self.rng.choice(&[200, 1_000, 2_500, 3_000, 9_000]).unwrap_or(&1_000);
                 self.log(|| format!("base fee {base_fee}"));
                 self.net().model.base_fee = base_fee;
             }
@@ -286,7 +286,12 @@ impl World {
             return;
         }
         self.log(|| format!("endpoint {index}: fault {kind} {times} {refusal:?} {lie:?}"));
+        let everywhere = self.rng.bool();
         let mut net = self.net();
+        if kind == 6 && everywhere {
+            // The lower of two is believed: one liar alone does little.
+            net.faults.iter_mut().for_each(|faults| faults.high_nonces = times);
+        }
         let Some(faults) = net.faults.get_mut(index) else { return };
         match kind {
             0 => faults.errors = errors,
@@ -307,7 +312,7 @@ impl World {
     fn lag(&mut self) {
         let count = self.net().faults.len();
         let (index, lag, frozen) =
-            (self.rng.usize(..count), self.rng.usize(..6), self.rng.u8(..4) == 0);
+            (self.rng.usize(..count), self.rng.usize(..6), self.rng.u8(..3) == 0);
         self.log(|| format!("endpoint {index}: {lag} blocks behind, frozen {frozen}"));
         let mut net = self.net();
         if let Some(node) = net.model.nodes.get_mut(index) {
