@@ -19,6 +19,8 @@ pub mod error;
 pub mod flights;
 pub mod intents;
 pub mod lanes;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod migrate;
 mod reader;
 pub mod rentals;
@@ -36,6 +38,8 @@ pub use intents::{
     IntentState, NewIntent, Place,
 };
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
+#[cfg(feature = "memory")]
+pub use memory::{MemoryStore, Power};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
 pub use sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,

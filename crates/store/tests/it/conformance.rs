@@ -6,7 +6,7 @@ use std::sync::Arc;
 use capstan_base::{Address, B256};
 use capstan_store::{
     Broadcast, BroadcastNote, EngineStore, Failure, FailureCode, IntentFilter, IntentId,
-    IntentOutcome, IntentState, ItemEnd, LaneKey, Place, Store, StoreError,
+    IntentOutcome, IntentState, ItemEnd, LaneKey, MemoryStore, Place, Store, StoreError,
 };
 
 use crate::samples::{CHAIN, LANE, attempt, fence, inclusion, intent};
@@ -18,6 +18,7 @@ async fn each_store<F: Future<Output = ()>>(check: impl Fn(Arc<dyn EngineStore>)
     check(Arc::new(Store::open_in_memory().unwrap())).await;
     let directory = tempfile::tempdir().unwrap();
     check(Arc::new(Store::open(directory.path().join("capstan.db")).unwrap())).await;
+    check(Arc::new(MemoryStore::new())).await;
 }
 
 async fn submit(store: &Arc<dyn EngineStore>, key: &str) -> IntentId {
