@@ -119,7 +119,8 @@ impl World {
                 // Where an earlier transaction did it after all, the later one reverts.
                 let is_had = wanted.item.kind == Kind::Once && count == 1;
                 // A branch that won may have put it into a block before its time.
-                let block = branch.block(mined.block_number).map(|block| block.head.timestamp.get());
+                let block =
+                    branch.block(mined.block_number).map(|block| block.head.timestamp.get());
                 let is_early = matches!(fate, Fate::NotBefore(time) if block < Some(time));
                 if !mined.success && !may_fail && !is_had && !is_early {
                     found.push(Violation::Lost(id, "final, and it reverted".to_owned()));
