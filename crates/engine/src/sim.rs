@@ -40,7 +40,7 @@ const LAST_LOOKS: u64 = 3_000;
 
 /// Plays the run of a seed with at least so many intents.
 pub fn run(seed: u64, intents: u64, with_trace: bool) -> Outcome {
-    let mut world = World::new(seed, with_trace);
+    let mut world = World::new(seed, with_trace, false);
     let bag = steps::draw(&mut world);
     let wanted = |world: &World| u64::try_from(world.wanted.len()).unwrap_or(u64::MAX);
     let least = world.rng.u64(80..200);

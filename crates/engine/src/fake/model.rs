@@ -10,14 +10,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256};
-use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields};
+use capstan_chain::{BlockRef, Call, Fees, NonceUse, Receipt, SendOutcome, TxFields};
 
 pub use branch::{Branch, MinedTx};
 pub use pool::Pool;
 
 use super::contracts::{Calls, Fate, Item};
 use super::tx::FakeTx;
-use crate::chain::NonceUse;
 
 /// What a node knows.
 #[derive(Clone, Debug, Default)]

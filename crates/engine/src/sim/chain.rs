@@ -12,14 +12,14 @@ use alloy_primitives::{Bytes, keccak256};
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainError, GasPrice, Receipt, RpcError, SendOutcome,
+    BlockRef, BlockTag, Call, ChainError, GasPrice, NonceUse, Receipt, RpcError, SendOutcome,
 };
 use capstan_store::Power;
 
 use super::batching::ContractBatch;
 use super::net::Net;
 use crate::batching::{Batching, Singles};
-use crate::chain::{Estimate, LaneChain, NonceUse};
+use crate::chain::{Estimate, LaneChain};
 
 /// A [`Net`] behind the engine's seam.
 pub(crate) struct SimChain {

@@ -2,11 +2,11 @@
 
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, U256};
-use capstan_chain::{BlockRef, BlockTag, Call, GasPrice, Receipt, SendOutcome};
+use capstan_chain::{BlockRef, BlockTag, Call, GasPrice, NonceUse, Receipt, SendOutcome};
 use capstan_store::MemoryStore;
 
 use super::faults::{Faults, PriceLie, use_one};
-use crate::chain::{Estimate, NonceUse};
+use crate::chain::Estimate;
 use crate::fake::contracts::Calls;
 use crate::fake::model::{Model, Node};
 

@@ -23,10 +23,9 @@ impl Cause {
 }
 
 /// Blocks from the cause to the lane's next transaction in a block, in a world where nothing else
-/// is wrong; zero if there was nothing to bring into one.
-pub fn recovery(seed: u64, cause: Cause) -> u64 {
-    let mut world = World::new(seed, false);
-    world.refuses = false;
+/// is wrong; zero if there was nothing to bring into one. And what happened, line by line.
+pub fn recovery(seed: u64, cause: Cause) -> (u64, Vec<String>) {
+    let mut world = World::new(seed, true, true);
     world.heal();
     for _ in 0..6 {
         (0..3).for_each(|_| world.submit());
@@ -58,7 +57,10 @@ pub fn recovery(seed: u64, cause: Cause) -> u64 {
         }
     }
     world.heal();
-    recover(&mut world).unwrap_or(0)
+    world.log(|| "=== from here on nothing is wrong".to_owned());
+    let blocks = recover(&mut world).unwrap_or(0);
+    let trace = world.net().trace.take().unwrap_or_default();
+    (blocks, trace)
 }
 
 fn next_block(world: &mut World) {

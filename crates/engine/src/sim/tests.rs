@@ -25,13 +25,12 @@ fn two_hundred_runs_keep_every_promise() {
 #[test]
 fn the_order_of_nonces_mends_itself_within_three_blocks() {
     for cause in Cause::ALL {
-        let blocks: Vec<u64> = (0..50).map(|seed| recovery(seed, cause)).collect();
-        let most = blocks.iter().copied().max().unwrap_or(0);
-        assert!(
-            most <= 3,
-            "{cause:?}: {most} blocks with seed {:?}",
-            blocks.iter().position(|of| *of == most)
-        );
-        assert!(blocks.iter().any(|of| *of > 0), "{cause:?} left nothing to do");
+        let mut most = 0;
+        for seed in 0..50 {
+            let (blocks, trace) = recovery(seed, cause);
+            assert!(blocks <= 3, "{cause:?}, seed {seed}: {blocks} blocks\n{}", trace.join("\n"));
+            most = blocks.max(most);
+        }
+        assert!(most > 0, "{cause:?} left nothing to do");
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct World {
     /// Unix milliseconds of everybody's clocks, but for the lane's skew.
     now: u64,
     skew: i64,
+    is_plain: bool,
     /// Some intents are of a kind that every node refuses. Each holds the lane up for
     /// `void_after_blocks`, so not in every run.
     pub(super) refuses: bool,
@@ -58,8 +59,9 @@ pub(super) struct World {
 }
 
 impl World {
-    /// The run of a seed.
-    pub(super) fn new(seed: u64, with_trace: bool) -> Self {
+    /// The world of a seed. In a plain one every intent is one that works, and the lane is as it is
+    /// configured if nobody says otherwise.
+    pub(super) fn new(seed: u64, with_trace: bool, is_plain: bool) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let store = MemoryStore::new();
         let endpoints = rng.usize(1..=4);
@@ -70,9 +72,10 @@ impl World {
         model.capacity = *rng.choice(&[3, 8, 20, 200]).unwrap_or(&20);
         let finality =
             if rng.bool() { Finality::Depth(model.final_depth) } else { Finality::Finalized };
+        let window = if is_plain { LaneConfig::default().window } else { rng.usize(1..=16) };
         let config = LaneConfig {
             finality,
-            window: rng.usize(1..=16),
+            window,
             max_window: 64,
             batch: BatchPolicy {
                 max_items: rng.usize(2..=20),
@@ -104,7 +107,7 @@ impl World {
         let processes =
             (0..engines).map(|index| Process::new(index, &shared, engines == 1)).collect();
         let skew = rng.i64(-20..=20);
-        let refuses = rng.u8(..6) == 0;
+        let refuses = !is_plain && rng.u8(..6) == 0;
         let (wanted, violations) = (Vec::new(), Vec::new());
         let mut world = Self {
             rng,
@@ -114,6 +117,7 @@ impl World {
             violations,
             now: 0,
             skew,
+            is_plain,
             refuses,
             has_lied: false,
         };
@@ -169,6 +173,7 @@ impl World {
         let kind = if self.rng.bool() { Kind::Once } else { Kind::Each };
         let (mut not_before, mut deadline) = (None, None);
         let fate = match self.rng.u8(..40) {
+            _ if self.is_plain => Fate::Works,
             0 | 1 => Fate::Poison,
             2 => Fate::BatchPoison,
             3 if self.refuses => Fate::Refused,

@@ -30,7 +30,7 @@ enum Write {
 fn write() -> impl Strategy<Value = Write> {
     // Mostly the first epoch, so that most writes pass.
     let epoch = || prop_oneof![6 => Just(1u64), 1 => Just(2u64)];
-    let ids = || prop::collection::vec(1..5u64, 0..3);
+    let ids = || prop::sample::subsequence(vec![1u64, 2, 3, 4], 0..3).prop_shuffle();
     prop_oneof![
         4 => (0..5u8).prop_map(Write::Submit),
         1 => any::<bool>().prop_map(Write::Acquire),
@@ -41,8 +41,10 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0..12u8).prop_map(Write::Broadcast),
         3 => (epoch(), 1..5u64).prop_map(|(epoch, flight)| Write::Include(epoch, flight)),
         2 => (epoch(), 1..5u64).prop_map(|(epoch, flight)| Write::Reorg(epoch, flight)),
-        3 => (epoch(), 1..5u64, prop::collection::vec((1..5u64, 0..4u8), 0..3))
-            .prop_map(|(epoch, flight, ends)| Write::Final { epoch, flight, ends }),
+        3 => (epoch(), 1..5u64, ids(), 0..4u8).prop_map(|(epoch, flight, ids, kind)| {
+            let ends = ids.into_iter().zip((kind..4).cycle()).collect();
+            Write::Final { epoch, flight, ends }
+        }),
         2 => (epoch(), 1..5u64).prop_map(|(epoch, flight)| Write::Lost(epoch, flight)),
         1 => (epoch(), 1..5u64).prop_map(|(epoch, id)| Write::Fail(epoch, id)),
         1 => (1..5u64, any::<bool>()).prop_map(|(id, same)| Write::Note(id, same)),

@@ -248,8 +248,9 @@ async fn a_call_that_would_revert_fails_without_a_nonce() {
     rig.chain.model().reverting.insert(TARGET);
     let id = rig.submit(Rig::intent("a")).await;
     rig.round().await;
-    assert_eq!(rig.state(id).await, IntentState::Queued, "one look is not enough");
-    rig.go_on(2).await;
+    rig.go_on(1).await;
+    assert_eq!(rig.state(id).await, IntentState::Queued, "two looks are not enough");
+    rig.go_on(1).await;
     let intent = rig.stored(id).await;
     assert_eq!(intent.state, IntentState::Failed);
     let failure = intent.failure.unwrap();
