@@ -14,6 +14,7 @@
 pub mod attempts;
 mod columns;
 mod connection;
+pub mod database_error;
 pub mod engine_store;
 pub mod error;
 pub mod flights;
@@ -28,6 +29,7 @@ mod voucher_guard;
 mod writer;
 
 pub use attempts::{Attempt, Broadcast, BroadcastNote, NewAttempt, Recorded, Signed};
+pub use database_error::DatabaseError;
 pub use engine_store::EngineStore;
 pub use error::{Result, StoreError};
 pub use flights::{FlightId, FlightState, ItemEnd, OpenFlight};

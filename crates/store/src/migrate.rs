@@ -25,7 +25,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         apply(connection, *version, sql).map_err(|source| StoreError::Migrate {
             version: *version,
-            source: Arc::new(source),
+            source: Arc::new(source.into()),
         })?;
     }
     Ok(())

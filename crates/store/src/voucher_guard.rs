@@ -91,7 +91,7 @@ pub(crate) fn store_voucher(
             ":session_id": Sql(key.session_id),
         })?;
         if changed == 1 {
-            return Ok(VoucherOutcome::Stored);
+            return Ok::<_, rusqlite::Error>(VoucherOutcome::Stored);
         }
         let is_open = sql
             .prepare_cached(table.is_open())?
