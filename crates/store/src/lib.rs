@@ -1,4 +1,5 @@
-//! SQL: an embedded SQLite database behind one writer thread, one file per aggregate.
+//! SQL, one file per aggregate: an embedded SQLite database behind one writer thread, and, behind the
+//! same seams, PostgreSQL for many machines; see [`postgres`].
 //!
 //! ```text
 //! async caller ──closure──► writer thread ──► SAVEPOINT, closure, RELEASE ─┐ one transaction,
@@ -21,8 +22,10 @@ pub mod flights;
 pub mod intents;
 pub mod lanes;
 mod migrate;
+pub mod postgres;
 mod reader;
 pub mod rentals;
+pub mod session_store;
 pub mod sessions;
 mod store;
 mod voucher_guard;
@@ -38,7 +41,9 @@ pub use intents::{
     IntentState, NewIntent, Place,
 };
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
+pub use postgres::{PgStore, PostgresUrl};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
+pub use session_store::SessionStore;
 pub use sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
 };

@@ -47,6 +47,8 @@ pub enum VoucherOutcome {
     UnknownSession,
     /// The session has ended; nothing changed.
     Closed,
+    /// Another host serves it now; nothing changed.
+    Elsewhere,
 }
 
 /// A table with voucher columns.

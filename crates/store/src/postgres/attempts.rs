@@ -1,5 +1,7 @@
 //! Attempts: signed transactions, stored before they are broadcast.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
@@ -10,7 +12,7 @@ use crate::attempts::{Attempt, BroadcastNote, NewAttempt, Recorded, Signed};
 use crate::columns::Sql;
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, FlightState};
-use crate::intents::IntentId;
+use crate::intents::{IntentId, IntentState};
 use crate::lanes::{Fence, LaneKey};
 
 const OPERATION: &str = "record an attempt";
@@ -25,16 +27,7 @@ pub(super) async fn record_attempt(
     let first = *new.intents.first().ok_or(StoreError::NoIntents)?;
     let flight = match flight_at(sql, lane, new.nonce).await? {
         Some(found) => carries(sql, found, first, new).await?,
-        None => {
-            lock_queued(sql, lane, &new.intents).await?;
-            match create_flight(sql, lane, new.nonce, &new.intents).await? {
-                Some(flight) => flight,
-                // Created between the look and the insertion, by another of this fence's writes.
-                None => {
-                    return Err(StoreError::NonceTaken { id: first, nonce: new.nonce });
-                }
-            }
-        }
+        None => first_of_nonce(sql, lane, first, new).await?,
     };
     let known = sqlx::query("SELECT number FROM attempts WHERE tx_hash = $1 AND flight_id = $2")
         .bind(Sql(new.signed.tx_hash))
@@ -48,6 +41,28 @@ pub(super) async fn record_attempt(
         None => insert_attempt(sql, flight, &new.signed).await,
     };
     Ok(Recorded { flight, number: number.map_err(StoreError::statement(OPERATION))? })
+}
+
+/// Creates the flight, unless another write of this fence has just done so.
+async fn first_of_nonce(
+    sql: &mut PgConnection,
+    lane: LaneKey,
+    first: IntentId,
+    new: &NewAttempt,
+) -> Result<FlightId> {
+    let intents = lock_intents(sql, &new.intents).await?;
+    // Whoever bound them has committed: its flight shows now.
+    if let Some(found) = flight_at(sql, lane, new.nonce).await? {
+        return carries(sql, found, first, new).await;
+    }
+    for (id, of, state) in intents {
+        if state != IntentState::Queued || of != lane {
+            let (found, operation) = (state.as_str(), OPERATION);
+            return Err(StoreError::WrongIntentState { id, found, operation });
+        }
+    }
+    let created = create_flight(sql, lane, new.nonce, &new.intents).await?;
+    created.ok_or(StoreError::NonceTaken { id: first, nonce: new.nonce })
 }
 
 /// The flight, if it is waiting for a block and carries exactly the attempt's intents.
@@ -67,32 +82,32 @@ async fn carries(
     Ok(flight)
 }
 
-/// Refuses unless all are queued and of the lane; nobody else binds them until the transaction ends.
-async fn lock_queued(sql: &mut PgConnection, lane: LaneKey, intents: &[IntentId]) -> Result<()> {
+/// The intents' lanes and states, in the order asked for; nobody else changes them until the
+/// transaction ends.
+async fn lock_intents(
+    sql: &mut PgConnection,
+    intents: &[IntentId],
+) -> Result<Vec<(IntentId, LaneKey, IntentState)>> {
     let lock = async {
-        sqlx::query(
+        let rows = sqlx::query(
             "SELECT id, chain_id, sender, state FROM intents WHERE id = ANY($1)
              ORDER BY id FOR NO KEY UPDATE",
         )
         .bind(ids(intents)?)
         .fetch_all(sql)
-        .await
-    };
-    let rows = lock.await.map_err(StoreError::statement(OPERATION))?;
-    for id in intents {
-        let row = rows.iter().find(|row| get(row, "id").is_ok_and(|found: u64| found == id.0));
-        let row = row.ok_or(StoreError::UnknownIntent(*id))?;
-        let read = || {
-            let of = LaneKey { chain_id: get(row, "chain_id")?, sender: get(row, "sender")? };
-            Ok((of, row.try_get::<crate::intents::IntentState, _>("state")?))
+        .await?;
+        let read = |row: PgRow| {
+            let lane = LaneKey { chain_id: get(&row, "chain_id")?, sender: get(&row, "sender")? };
+            Ok((IntentId(get(&row, "id")?), (lane, row.try_get("state")?)))
         };
-        let (of, state) = read().map_err(StoreError::statement::<sqlx::Error>(OPERATION))?;
-        if state != crate::intents::IntentState::Queued || of != lane {
-            let (found, operation) = (state.as_str(), OPERATION);
-            return Err(StoreError::WrongIntentState { id: *id, found, operation });
-        }
-    }
-    Ok(())
+        rows.into_iter().map(read).collect::<sqlx::Result<HashMap<_, _>>>()
+    };
+    let found = lock.await.map_err(StoreError::statement(OPERATION))?;
+    let of = |id: &IntentId| {
+        let (lane, state) = found.get(id).ok_or(StoreError::UnknownIntent(*id))?;
+        Ok((*id, *lane, *state))
+    };
+    intents.iter().map(of).collect()
 }
 
 async fn insert_attempt(
@@ -130,15 +145,13 @@ pub(super) async fn note_broadcasts(
     let mut notes: Vec<_> = notes.iter().collect();
     notes.sort_by_key(|note| note.tx_hash);
     for note in notes {
-        sqlx::query(
-            "UPDATE attempts SET broadcast = $2, broadcast_detail = $3 WHERE tx_hash = $1",
-        )
-        .bind(Sql(note.tx_hash))
-        .bind(note.broadcast)
-        .bind(&note.detail)
-        .execute(&mut *sql)
-        .await
-        .map_err(StoreError::statement("note a broadcast"))?;
+        sqlx::query("UPDATE attempts SET broadcast = $2, broadcast_detail = $3 WHERE tx_hash = $1")
+            .bind(Sql(note.tx_hash))
+            .bind(note.broadcast)
+            .bind(&note.detail)
+            .execute(&mut *sql)
+            .await
+            .map_err(StoreError::statement("note a broadcast"))?;
     }
     Ok(())
 }

@@ -26,14 +26,12 @@ pub(super) async fn flight_state(
         let sender = get::<Address>(&row, "sender")?;
         Ok((LaneKey { chain_id, sender }, row.try_get("state")?))
     };
-    sqlx::query(
-        "SELECT chain_id, sender, state FROM flights WHERE id = $1 FOR NO KEY UPDATE",
-    )
-    .bind(Sql(id.0))
-    .fetch_optional(sql)
-    .await
-    .and_then(|row| row.map(read).transpose())
-    .map_err(StoreError::statement("read a flight"))
+    sqlx::query("SELECT chain_id, sender, state FROM flights WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(Sql(id.0))
+        .fetch_optional(sql)
+        .await
+        .and_then(|row| row.map(read).transpose())
+        .map_err(StoreError::statement("read a flight"))
 }
 
 /// The flight that has a nonce, lost ones left out. Nobody else changes it until the transaction
@@ -61,10 +59,11 @@ pub(super) async fn flight_at(
 
 /// Intents a flight carries, in order.
 pub(super) async fn items_of(sql: &mut PgConnection, flight: FlightId) -> Result<Vec<IntentId>> {
-    let rows = sqlx::query("SELECT intent_id FROM flight_items WHERE flight_id = $1 ORDER BY position")
-        .bind(Sql(flight.0))
-        .fetch_all(sql)
-        .await;
+    let rows =
+        sqlx::query("SELECT intent_id FROM flight_items WHERE flight_id = $1 ORDER BY position")
+            .bind(Sql(flight.0))
+            .fetch_all(sql)
+            .await;
     rows.and_then(|rows| rows.iter().map(|row| get(row, "intent_id").map(IntentId)).collect())
         .map_err(StoreError::statement("read what a flight carries"))
 }
@@ -181,10 +180,7 @@ async fn highest(sql: &mut PgConnection, lane: LaneKey, query: &'static str) -> 
 }
 
 /// Flights of a lane that are not over.
-pub(super) async fn open_flights(
-    sql: &mut PgConnection,
-    lane: LaneKey,
-) -> Result<Vec<OpenFlight>> {
+pub(super) async fn open_flights(sql: &mut PgConnection, lane: LaneKey) -> Result<Vec<OpenFlight>> {
     const OPEN: &str = "chain_id = $1 AND sender = $2 AND state IN ('in_flight', 'included')";
     let read = async {
         let rows = async |query: String, sql: &mut PgConnection| {
@@ -228,7 +224,7 @@ pub(super) async fn open_flights(
                 inclusion: read_inclusion(row, "success")?,
             })
         };
-        flights.iter().map(open).collect()
+        flights.iter().map(open).collect::<sqlx::Result<_>>()
     };
     read.await.map_err(StoreError::statement::<sqlx::Error>("read a lane"))
 }

@@ -83,16 +83,6 @@ pub(super) async fn find_intent(sql: &mut PgConnection, id: IntentId) -> Result<
         .map_err(StoreError::statement("read an intent"))
 }
 
-/// Looks an intent up by its key.
-pub(super) async fn find_by_key(sql: &mut PgConnection, key: &str) -> Result<Option<Intent>> {
-    sqlx::query("SELECT * FROM intents_seen WHERE idempotency_key = $1")
-        .bind(key)
-        .fetch_optional(sql)
-        .await
-        .and_then(|row| row.as_ref().map(read_intent).transpose())
-        .map_err(StoreError::statement("read an intent"))
-}
-
 /// Lists intents, oldest first.
 pub(super) async fn list_intents(
     sql: &mut PgConnection,
@@ -117,11 +107,10 @@ pub(super) async fn list_intents(
 
 /// What happened to an intent beside its attempts, oldest first.
 pub(super) async fn history(sql: &mut PgConnection, id: IntentId) -> Result<Vec<HistoryRow>> {
-    let rows =
-        sqlx::query("SELECT at, what, detail FROM history WHERE intent_id = $1 ORDER BY id")
-            .bind(Sql(id.0))
-            .fetch_all(sql)
-            .await;
+    let rows = sqlx::query("SELECT at, what, detail FROM history WHERE intent_id = $1 ORDER BY id")
+        .bind(Sql(id.0))
+        .fetch_all(sql)
+        .await;
     let read = |row: &PgRow| {
         Ok(HistoryRow {
             at: get(row, "at")?,
@@ -165,6 +154,20 @@ pub(super) async fn requeue(sql: &mut PgConnection, id: IntentId) -> Result<()> 
     .await
     .map(drop)
     .map_err(StoreError::statement("queue an intent again"))
+}
+
+/// Ends an intent that a final flight carried.
+pub(super) async fn end(sql: &mut PgConnection, id: IntentId, success: bool) -> Result<()> {
+    sqlx::query(
+        "UPDATE intents SET state = 'final', success = $2, updated_at = unix_seconds()
+         WHERE id = $1",
+    )
+    .bind(Sql(id.0))
+    .bind(success)
+    .execute(sql)
+    .await
+    .map(drop)
+    .map_err(StoreError::statement("record finality"))
 }
 
 /// Gives an intent up. False, and nothing done, if it is not queued.

@@ -18,9 +18,8 @@ pub struct PostgresUrl {
 impl PostgresUrl {
     /// Checks a URL such as `postgres://user:password@host:5432/database?sslmode=verify-full`.
     pub fn new(url: Secret) -> Result<Self, StoreError> {
-        let is_postgres = ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| url.expose().starts_with(scheme));
+        let is_postgres =
+            ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
         // What the parser says of a URL it does not understand may quote parts of it.
         let options = PgConnectOptions::from_str(url.expose())
             .ok()

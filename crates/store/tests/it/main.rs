@@ -7,3 +7,4 @@ mod opening;
 mod rentals;
 mod samples;
 mod sessions;
+mod stores;

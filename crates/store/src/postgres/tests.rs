@@ -1,0 +1,1 @@
+//! Tests of what only PostgreSQL has: locks, words, lost connections.

@@ -1,0 +1,127 @@
+//! The seam a host needs beside the engine's: sessions, and their way into the outbox.
+
+use async_trait::async_trait;
+use capstan_base::{ChainId, SessionKey, SignedVoucher, TallyState, UnixSeconds};
+
+use crate::engine_store::EngineStore;
+use crate::error::Result;
+use crate::intents::NewIntent;
+use crate::sessions::{
+    Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
+};
+use crate::store::Store;
+use crate::voucher_guard::VoucherOutcome;
+
+/// Durable memory of a host: its sessions, in the database where its engine finds their intents.
+///
+/// Several hosts with one key may share it. A session is then served by one of them at a time, the
+/// one it was last admitted at or attached to, since what it owes beyond its newest voucher is in
+/// that host's memory. Any other is refused with `Elsewhere` where it would store a voucher, detach
+/// or end the session; it learns so that its own copy is out of date. Following a settlement,
+/// replacing one that can have no effect any more, and writing down how it closed are the same
+/// whoever does them, however often, so every host may do so for all sessions. A host started under
+/// the name of one that is gone takes up that one's sessions.
+///
+/// Every method that writes is one transaction and is durable once it has answered.
+/// `tests/it/sessions.rs` holds what every implementation must do.
+#[async_trait]
+pub trait SessionStore: EngineStore {
+    /// Stores an admitted session once, served here.
+    async fn insert_session(&self, new: NewSession) -> Result<SessionInsert>;
+    /// Stores a voucher and the tally it was signed at. None of amount, tokens and tally ever falls.
+    async fn record_voucher(
+        &self,
+        key: SessionKey,
+        signed: &SignedVoucher,
+        tally: &TallyState,
+    ) -> Result<VoucherOutcome>;
+    /// Notes that nobody is attached any more. The first time counts.
+    async fn detach_session(&self, key: SessionKey, at: UnixSeconds) -> Result<Transition>;
+    /// Notes that a renter is attached again, here.
+    async fn attach_session(&self, key: SessionKey) -> Result<Transition>;
+    /// Ends a session in one transaction: it is settling and `intent` is in the outbox, or neither.
+    /// Without an intent there was nothing to claim, and it is abandoned. The first call decides; a
+    /// later one may bring another intent, under another key, once the first one's can have no
+    /// effect any more.
+    async fn settle_session(
+        &self,
+        key: SessionKey,
+        end_reason: &str,
+        intent: Option<NewIntent>,
+    ) -> Result<SettleOutcome>;
+    /// Records what closing paid. Allowed from any state, since either side or anyone after the
+    /// expiry may close on chain; the first figures stay.
+    async fn finish_session(&self, key: SessionKey, closing: Closing) -> Result<Transition>;
+    /// Looks a session up.
+    async fn session(&self, key: SessionKey) -> Result<Option<Session>>;
+    /// Every session in a state, by chain, whoever serves it.
+    async fn sessions_in(&self, state: SessionState) -> Result<Vec<Session>>;
+    /// Sessions that are open or detached and served here: what a host takes up when it starts.
+    async fn sessions_served(&self) -> Result<Vec<Session>>;
+    /// How many sessions there are on a chain, or on all, in a state, or in any.
+    async fn count_sessions(
+        &self,
+        chain_id: Option<ChainId>,
+        state: Option<SessionState>,
+    ) -> Result<u64>;
+}
+
+#[async_trait]
+impl SessionStore for Store {
+    async fn insert_session(&self, new: NewSession) -> Result<SessionInsert> {
+        Store::insert_session(self, new).await
+    }
+
+    async fn record_voucher(
+        &self,
+        key: SessionKey,
+        signed: &SignedVoucher,
+        tally: &TallyState,
+    ) -> Result<VoucherOutcome> {
+        Store::record_voucher(self, key, signed, tally).await
+    }
+
+    async fn detach_session(&self, key: SessionKey, at: UnixSeconds) -> Result<Transition> {
+        Store::detach_session(self, key, at).await
+    }
+
+    async fn attach_session(&self, key: SessionKey) -> Result<Transition> {
+        Store::attach_session(self, key).await
+    }
+
+    async fn settle_session(
+        &self,
+        key: SessionKey,
+        end_reason: &str,
+        intent: Option<NewIntent>,
+    ) -> Result<SettleOutcome> {
+        Store::settle_session(self, key, end_reason, intent).await
+    }
+
+    async fn finish_session(&self, key: SessionKey, closing: Closing) -> Result<Transition> {
+        Store::finish_session(self, key, closing).await
+    }
+
+    async fn session(&self, key: SessionKey) -> Result<Option<Session>> {
+        Store::session(self, key).await
+    }
+
+    async fn sessions_in(&self, state: SessionState) -> Result<Vec<Session>> {
+        Store::sessions_in(self, state).await
+    }
+
+    /// One process has the file: it serves them all.
+    async fn sessions_served(&self) -> Result<Vec<Session>> {
+        let mut served = Store::sessions_in(self, SessionState::Open).await?;
+        served.extend(Store::sessions_in(self, SessionState::Detached).await?);
+        Ok(served)
+    }
+
+    async fn count_sessions(
+        &self,
+        chain_id: Option<ChainId>,
+        state: Option<SessionState>,
+    ) -> Result<u64> {
+        Store::count_sessions(self, chain_id, state).await
+    }
+}
