@@ -13,7 +13,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const CONTRACTS = ['GovernanceToken', 'ModelRegistry', 'NodeRegistry', 'JobMarketplace', 'TestUsdc'];
+const CONTRACTS = ['GovernanceToken', 'ModelRegistry', 'NodeRegistry', 'JobMarketplace', 'TestUsdc', 'SelfBatch'];
 
 const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const contracts = path.join(repository, 'contracts');

@@ -4,14 +4,18 @@ pragma solidity ^0.8.30;
 import {Vm} from "forge-std/Vm.sol";
 import {Fixture} from "./Fixture.sol";
 import {Offer} from "../src/interfaces/INodeRegistry.sol";
+import {Call, ISelfBatch} from "../src/interfaces/ISelfBatch.sol";
 import {Completion, SessionTerms} from "../src/interfaces/SessionTypes.sol";
+import {SelfBatch} from "../src/SelfBatch.sol";
+import {Delegating} from "./mocks/Delegating.sol";
 
 /// @title What each transaction costs, whole: 21,000 and calldata included, every slot and account cold.
 /// @dev Written to snapshots/ and held to the budget. The protocol fee is on; renters exist and hold some of the
 /// token already, as a refund to an empty account costs up to 25,000 more whoever pays it.
-contract GasTest is Fixture {
+contract GasTest is Fixture, Delegating {
     string private constant MARKET = "JobMarketplace";
     string private constant REGISTRY = "NodeRegistry";
+    string private constant SELF = "SelfBatch";
     uint256 private constant BATCH = 50;
 
     function _measured(string memory group, string memory name, uint256 budget) private {
@@ -105,9 +109,43 @@ contract GasTest is Fixture {
         _measureBatch(_nativeTerms(), 1, "complete_batch_50_each_one_renter");
     }
 
-    /// @dev The sessions take turns over so many renters, none of whom is warm.
     function _measureBatch(SessionTerms memory shape, uint256 renters, string memory name) private {
-        Completion[] memory completions = new Completion[](BATCH);
+        Completion[] memory completions = _openMany(shape, renters);
+        vm.prank(host);
+        market.completeSessionJobs(_packed(completions));
+        _measuredEach(MARKET, name, 28_000);
+    }
+
+    /// The same closes by the code of an account that delegates, as if the marketplace had no batch.
+    function test_selfBatch() public {
+        (, uint256 hostSecret) = makeAddrAndKey("host");
+        _delegate(address(new SelfBatch()), hostSecret);
+        _earlier(_nativeTerms());
+        _measureSelfBatch(_nativeTerms(), "self_batch_50_each");
+        _earlier(_usdcTerms());
+        _measureSelfBatch(_usdcTerms(), "self_batch_50_each_erc20");
+    }
+
+    function _measureSelfBatch(SessionTerms memory shape, string memory name) private {
+        Completion[] memory completions = _openMany(shape, BATCH);
+        Call[] memory calls = new Call[](BATCH);
+        for (uint256 i = 0; i < BATCH; ++i) {
+            calls[i] = Call(address(market), 0, abi.encodeCall(market.completeSessionJob, (completions[i])));
+        }
+        vm.prank(host);
+        ISelfBatch(host).execute(calls);
+        _measuredEach(SELF, name, 36_000);
+    }
+
+    function _measuredEach(string memory group, string memory name, uint256 budget) private {
+        uint256 each = vm.lastCallGas().gasTotalUsed / BATCH;
+        vm.snapshotValue(group, name, each);
+        assertLe(each, budget, name);
+    }
+
+    /// @dev The sessions take turns over so many renters, none of whom is warm.
+    function _openMany(SessionTerms memory shape, uint256 renters) private returns (Completion[] memory completions) {
+        completions = new Completion[](BATCH);
         for (uint256 i = 0; i < BATCH; ++i) {
             address payer = makeAddr(string.concat("renter ", vm.toString(i % renters)));
             vm.deal(payer, 1 ether);
@@ -120,11 +158,6 @@ contract GasTest is Fixture {
             _open(terms);
             completions[i] = _completion(terms, terms.deposit / 2);
         }
-        vm.prank(host);
-        market.completeSessionJobs(_packed(completions));
-        uint256 each = vm.lastCallGas().gasTotalUsed / BATCH;
-        vm.snapshotValue(MARKET, name, each);
-        assertLe(each, 28_000, name);
     }
 
     function test_topUp() public {

@@ -1,6 +1,7 @@
 //! The contracts: their ABI, calldata for them, and what they answer.
 
 pub mod abi;
+pub mod batch;
 pub mod calls;
 mod convert;
 mod revert;
@@ -8,7 +9,7 @@ mod revert;
 use alloy_primitives::{B256, keccak256};
 
 pub use convert::OutOfRange;
-pub(crate) use convert::amount;
+pub(crate) use convert::{amount, canonical};
 pub use revert::decode_revert;
 
 /// One contract this build knows, by the name its interface version is made of.
@@ -24,6 +25,8 @@ pub enum ContractKind {
     GovernanceToken,
     /// A worthless dollar for local chains.
     TestUsdc,
+    /// Code for accounts that batch calls by EIP-7702.
+    SelfBatch,
 }
 
 impl ContractKind {
@@ -35,6 +38,7 @@ impl ContractKind {
             Self::ModelRegistry => "ModelRegistry",
             Self::GovernanceToken => "GovernanceToken",
             Self::TestUsdc => "TestUsdc",
+            Self::SelfBatch => "SelfBatch",
         }
     }
 

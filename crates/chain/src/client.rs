@@ -1,6 +1,8 @@
 //! Typed reads of one chain.
 
 mod contracts;
+mod delegation;
+mod effect;
 mod fees;
 mod history;
 mod node;
@@ -15,6 +17,9 @@ use crate::error::{ChainError, RpcError};
 use crate::registry::{ChainConfig, Contracts};
 use crate::rpc::{PoolOptions, RpcPool, SendOutcome};
 use crate::types::Bytes;
+
+pub use delegation::Delegation;
+pub use effect::Effect;
 
 /// One chain, read through its endpoints. Clones share connections and health.
 ///

@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::bindings::ContractKind;
 use crate::bindings::abi::{
-    GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry, TestUsdc,
+    GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry, SelfBatch, TestUsdc,
 };
 use crate::bindings::calls::Call;
 use crate::client::ChainClient;
@@ -109,6 +109,18 @@ pub async fn deploy_all(
     Ok(Deployed { contracts, test_usdc, steps })
 }
 
+/// Deploys the code that accounts delegate to in order to batch their calls by EIP-7702. One per chain
+/// serves every account, whoever deployed it: it has no owner and no storage.
+///
+/// # Errors
+/// The failed step.
+pub async fn deploy_self_batch(
+    client: &ChainClient,
+    signer: &LocalSigner,
+) -> Result<(Address, B256), ChainError> {
+    create(client, signer, ContractKind::SelfBatch, SelfBatch::BYTECODE.clone()).await
+}
+
 async fn create(
     client: &ChainClient,
     signer: &LocalSigner,
@@ -171,6 +183,7 @@ async fn send(
         data,
         gas_limit: gas.saturating_add(gas.saturating_mul(GAS_MARGIN) / 100),
         fees: client.gas_price().await?.offer(),
+        authorizations: Vec::new(),
     };
     let signed = signer
         .sign_transaction(&fields)

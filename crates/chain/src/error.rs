@@ -267,4 +267,10 @@ pub enum SignerError {
     /// The signature could not be made.
     #[error("the digest could not be signed")]
     Sign,
+    /// There is no transaction or authorization that says all of this.
+    #[error("this cannot be signed: {reason}")]
+    Contradiction {
+        /// What does not go together.
+        reason: &'static str,
+    },
 }

@@ -20,8 +20,10 @@ pub mod rpc;
 pub mod signer;
 pub mod types;
 
+pub use alloy_eips::eip7702::SignedAuthorization;
+pub use bindings::batch::{self, BatchKind, ItemOutcome};
 pub use bindings::calls::{self, Call, NewOffer};
-pub use client::ChainClient;
+pub use client::{ChainClient, Delegation, Effect};
 pub use error::{ChainError, RpcError, SignerError};
 pub use fees::{Fees, GasMultiplier, GasPrice};
 pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, NativeCoin, Token};

@@ -6,6 +6,7 @@ use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
     BlockRef, BlockTag, Call, ChainClient, ChainError, GasEstimate, GasPrice, Receipt, SendOutcome,
 };
+use futures_util::future::join_all;
 
 /// Bytes of a transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -17,9 +18,9 @@ pub enum Estimate {
     Gas {
         /// Gas it would use.
         gas: u64,
-        /// Wei a rollup may charge besides, for posting it to its own chain (OP stack: L1 fee).
+        /// Wei a rollup may charge besides, for posting it to its own chain and for its operator.
         /// Not bounded by any field of the transaction, so it comes out of the intent's budget.
-        l1_fee: U256,
+        rollup_fee: U256,
     },
     /// It would revert, with this data. Only if the EVM said so: any other refusal is an error.
     Revert(Bytes),
@@ -48,6 +49,54 @@ pub trait LaneChain: Send + Sync + 'static {
     async fn send_raw(&self, raw: &Bytes) -> SendOutcome;
     /// Receipt of a transaction; `None` if the node has none.
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError>;
+
+    /// The transaction of a canonical block from `from` to `to` that used an account's nonce, given
+    /// that it was not used before `from`.
+    async fn nonce_use(
+        &self,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<NonceUse>, ChainError>;
+    /// True if the call's effect is on the chain at a block, by whatever transaction; false too if
+    /// there is no way to tell from what it is.
+    async fn has_effect(
+        &self,
+        from: Address,
+        call: &Call,
+        at: BlockTag,
+    ) -> Result<bool, ChainError>;
+
+    /// [`LaneChain::estimate`] of several calls, each as if it were the only one.
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        join_all(calls.iter().map(|call| self.estimate(from, call))).await
+    }
+    /// [`LaneChain::send_raw`] of several transactions, in order.
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        let mut outcomes = Vec::with_capacity(raws.len());
+        for raw in raws {
+            outcomes.push(self.send_raw(raw).await);
+        }
+        outcomes
+    }
+    /// [`LaneChain::receipt`] of several transactions.
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        join_all(tx_hashes.iter().map(|hash| self.receipt(*hash))).await
+    }
+}
+
+/// The transaction that used a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceUse {
+    /// Its hash.
+    pub tx_hash: B256,
+    /// Its block.
+    pub block: BlockRef,
 }
 
 #[async_trait]
@@ -73,7 +122,7 @@ impl LaneChain for ChainClient {
             GasEstimate::Revert(data) => Estimate::Revert(data),
             GasEstimate::Gas(gas) => {
                 let size = call.data.len().saturating_add(ENVELOPE);
-                Estimate::Gas { gas, l1_fee: self.l1_fee_upper_bound(size).await? }
+                Estimate::Gas { gas, rollup_fee: self.l1_fee_upper_bound(size).await? }
             }
         })
     }
@@ -88,5 +137,26 @@ impl LaneChain for ChainClient {
 
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
         ChainClient::receipt(self, tx_hash).await
+    }
+
+    async fn nonce_use(
+        &self,
+        _account: Address,
+        _nonce: u64,
+        _from: u64,
+        _to: u64,
+    ) -> Result<Option<NonceUse>, ChainError> {
+        let detail = "not searched yet".to_owned();
+        let operation = "searching for a nonce";
+        Err(ChainError::Inconsistent { chain: ChainClient::chain_id(self), operation, detail })
+    }
+
+    async fn has_effect(
+        &self,
+        _from: Address,
+        _call: &Call,
+        _at: BlockTag,
+    ) -> Result<bool, ChainError> {
+        Ok(false)
     }
 }

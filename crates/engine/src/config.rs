@@ -3,12 +3,35 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use capstan_base::ChainId;
+use capstan_base::{ChainId, U256};
 use capstan_chain::registry::DEFAULT_MAX_FEE;
 use capstan_chain::{ChainConfig, Finality};
 
 /// A lane looks twice per block, and no more often than this however fast the blocks.
 const FASTEST_POLL: Duration = Duration::from_millis(100);
+
+/// Gas of an empty transaction to oneself: a bare transfer's, with room for code an account may have
+/// been given (EIP-7702). What is not used is not paid.
+pub(crate) const TRANSFER_GAS: u64 = 50_000;
+
+/// When intents that can share a transaction go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchPolicy {
+    /// Most intents in one transaction; 1 turns sharing off.
+    pub max_items: usize,
+    /// Seconds after which an intent waits for no more company. While nothing of the lane is on its
+    /// way none waits at all.
+    pub max_age_seconds: u64,
+    /// Wei of worth that is enough to go at once.
+    pub flush_worth: Option<U256>,
+}
+
+impl Default for BatchPolicy {
+    fn default() -> Self {
+        // Beyond fifty the gas of each falls by little, and one revert costs more.
+        Self { max_items: 50, max_age_seconds: 2, flush_worth: None }
+    }
+}
 
 /// How one lane behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +42,20 @@ pub struct LaneConfig {
     pub poll_interval: Duration,
     /// Time between looks at the outbox while there is none; a notification comes sooner.
     pub idle_interval: Duration,
-    /// Most attempts waiting for inclusion at once.
+    /// Attempts that wait for inclusion at once, to begin with: it adapts to what pools take.
     pub window: usize,
+    /// Most it ever grows to.
+    pub max_window: usize,
+    /// When intents share a transaction.
+    pub batch: BatchPolicy,
+    /// An intent whose worth is known goes once that is at least so many percent of its share of
+    /// the cost.
+    pub worth_percent: u64,
+    /// Most gas of a transaction that carries several intents.
+    pub max_gas: u64,
+    /// Blocks after which a transaction that every node refuses is replaced by an empty one, if it
+    /// holds up the lane.
+    pub void_after_blocks: u64,
     /// Blocks without inclusion after which an attempt is replaced with higher fees.
     pub replace_after_blocks: u64,
     /// Blocks after which the same bytes are sent again, in case a pool dropped them.
@@ -41,6 +76,13 @@ impl Default for LaneConfig {
             idle_interval: Duration::from_secs(5),
             // The guaranteed slots of one sender in the pools of geth and reth.
             window: 16,
+            // A second's worth of the fastest chain; no pool is known to give one sender more.
+            max_window: 1024,
+            batch: BatchPolicy::default(),
+            worth_percent: 100,
+            // EIP-7825's cap on one transaction.
+            max_gas: 1 << 24,
+            void_after_blocks: 12,
             replace_after_blocks: 3,
             rebroadcast_after_blocks: 2,
             // Covers state that other transactions of the same block warm or change.

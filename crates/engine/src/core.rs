@@ -11,17 +11,20 @@
 //!         (seen twice, the second time at finality)
 //! ```
 
+mod bind;
 mod effect;
 mod event;
 mod fees;
 mod flight;
 mod follow;
+mod gaps;
 mod lane;
 mod look;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use effect::{Alert, Effect};
-pub use event::{Canonical, Event, Look, View};
+pub use event::{Answer, Canonical, Event, Look, Search, View};
 pub use lane::Lane;

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capstan_base::ChainId;
-use capstan_kit::{Backoff, Supervisor};
+use capstan_base::{B256, ChainId};
+use capstan_kit::{Backoff, Supervisor, SystemClock};
 use capstan_store::{
     Attempt, EngineStore, HistoryRow, Intent, IntentFilter, IntentId, LaneKey, NewIntent,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::batching::Batching;
 use crate::chain::LaneChain;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, Result};
@@ -21,6 +22,9 @@ use crate::waiters::{Outcome, Waiters};
 
 /// Largest calldata: pools refuse a transaction above 128 KiB, and the envelope takes some of it.
 const MAX_DATA: usize = 127 * 1024;
+
+/// Pause between looks at an intent that another engine may have ended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// First and longest pause before a lane that failed starts again from the store.
 const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -57,6 +61,7 @@ impl Engine {
         store: Arc<dyn EngineStore>,
         chains: HashMap<ChainId, Arc<dyn LaneChain>>,
         signers: Vec<Arc<dyn LaneSigner>>,
+        batching: Arc<dyn Batching>,
         config: EngineConfig,
         cancel: CancellationToken,
     ) -> Result<Self> {
@@ -67,6 +72,7 @@ impl Engine {
             }
         }
         let waiters = Arc::new(Waiters::default());
+        let owner = B256::random().to_string();
         let tasks = Supervisor::new(cancel);
         let mut lanes = HashMap::new();
         for (chain_id, chain) in chains {
@@ -76,7 +82,10 @@ impl Engine {
                 let worker = Arc::new(Worker {
                     key,
                     config: config.lane(chain_id).clone(),
+                    owner: owner.clone(),
                     store: Arc::clone(&store),
+                    batching: Arc::clone(&batching),
+                    clock: Arc::new(SystemClock),
                     chain: Arc::clone(&chain),
                     signer: Arc::clone(signer),
                     waiters: Arc::clone(&waiters),
@@ -128,6 +137,17 @@ impl Engine {
         tokio::select! {
             () = self.shared.tasks.token().cancelled() => Err(EngineError::Stopped),
             outcome = ended => outcome.map_err(|_| EngineError::Stopped),
+            outcome = self.ended_elsewhere(id) => outcome,
+        }
+    }
+
+    /// Another engine on the same store may end the intent, and says so only there.
+    async fn ended_elsewhere(&self, id: IntentId) -> Result<Outcome> {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(outcome) = Outcome::of(&self.status(id).await?) {
+                return Ok(outcome);
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! The task of one lane: looks at the chain, tells the core, does what the core asks.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use capstan_chain::{BlockTag, ChainError, Finality};
-use capstan_kit::{Clock, SystemClock};
-use capstan_store::{EngineStore, IntentFilter, IntentId, IntentState, LaneKey, StoreError};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use capstan_kit::Clock;
+use capstan_store::{EngineStore, Fence, IntentId, LaneKey, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::batching::Batching;
 use crate::chain::LaneChain;
 use crate::config::LaneConfig;
 use crate::core::{Effect, Event, Lane, View};
@@ -18,20 +19,34 @@ use crate::telemetry;
 use crate::waiters::Waiters;
 
 mod carry_out;
-
-/// Effects carried out at once: the window of a sender, so that one round trip sends a full window.
-const WIDTH: usize = 16;
+mod look;
 
 /// Queued intents taken up per round; the rest come in the next.
-const INTAKE: u32 = 256;
+const INTAKE: u32 = 512;
+
+/// Queued intents held in memory; the rest wait in the store.
+const MOST_QUEUED: usize = 4096;
+
+/// How long a lane is this engine's without a word from it. Another engine takes over after that.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// Time between renewals: two may fail before the lease is over.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+
+/// Time between tries to get a lane that another engine has.
+const ACQUIRE_EVERY: Duration = Duration::from_millis(500);
 
 /// What a lane's task works with.
 pub(crate) struct Worker {
     pub(crate) key: LaneKey,
     pub(crate) config: LaneConfig,
+    /// Names this engine among those that share the store.
+    pub(crate) owner: String,
     pub(crate) store: Arc<dyn EngineStore>,
     pub(crate) chain: Arc<dyn LaneChain>,
     pub(crate) signer: Arc<dyn LaneSigner>,
+    pub(crate) batching: Arc<dyn Batching>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wake: Arc<Notify>,
 }
@@ -39,6 +54,7 @@ pub(crate) struct Worker {
 /// A lane's state between rounds; gone, and rebuilt from the store, after any error of the store.
 pub(crate) struct Running {
     lane: Lane,
+    fence: Fence,
     /// Newest queued intent that was taken up.
     newest: Option<IntentId>,
 }
@@ -46,20 +62,60 @@ pub(crate) struct Running {
 impl Worker {
     /// Runs until cancelled; an error of the store ends it, and the next run starts from the store.
     pub(crate) async fn run(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
-        tokio::select! {
+        let fence = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            fence = self.acquire() => fence?,
+        };
+        // Whichever ends first ends the other where it stands: a round may be stopped anywhere.
+        let result = tokio::select! {
             () = cancel.cancelled() => Ok(()),
-            result = self.run_from_store() => result.inspect_err(|error| {
-                tracing::error!(
-                    chain_id = self.key.chain_id.0, sender = %self.key.sender,
-                    error = error as &dyn std::error::Error,
-                    "the lane starts again from the store"
-                );
-            }),
+            result = self.run_from_store(fence) => result,
+            result = self.keep(fence) => result,
+        };
+        telemetry::leads(self.key, false);
+        match &result {
+            // At once, where there is another engine, instead of after the lease.
+            Ok(()) => self.store.release_lane(fence).await?,
+            Err(StoreError::Fenced { .. }) => tracing::warn!(
+                chain_id = self.key.chain_id.0, sender = %self.key.sender,
+                "another engine has taken the lane"
+            ),
+            Err(error) => tracing::error!(
+                chain_id = self.key.chain_id.0, sender = %self.key.sender,
+                error = error as &dyn std::error::Error,
+                "the lane starts again from the store"
+            ),
+        }
+        result
+    }
+
+    /// Waits until the lane is this engine's.
+    async fn acquire(&self) -> Result<Fence, StoreError> {
+        loop {
+            if let Some(fence) = self.store.acquire_lane(self.key, &self.owner, LEASE).await? {
+                telemetry::leads(self.key, true);
+                return Ok(fence);
+            }
+            tokio::time::sleep(ACQUIRE_EVERY).await;
         }
     }
 
-    async fn run_from_store(&self) -> Result<(), StoreError> {
-        let mut running = self.restore().await?;
+    /// Renews the lease until it is lost.
+    async fn keep(&self, fence: Fence) -> Result<(), StoreError> {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let renewal = self.store.renew_lane(fence, LEASE);
+            let lost = StoreError::Fenced { lane: self.key };
+            match tokio::time::timeout(LEASE, renewal).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) | Err(_) => return Err(lost),
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn run_from_store(&self, fence: Fence) -> Result<(), StoreError> {
+        let mut running = self.restore(fence).await?;
         loop {
             self.round(&mut running).await?;
             let interval = if running.lane.is_idle() {
@@ -69,16 +125,18 @@ impl Worker {
             };
             tokio::select! {
                 () = self.wake.notified() => {}
+                () = self.store.submitted(self.key) => {}
                 () = tokio::time::sleep(interval) => {}
             }
         }
     }
 
     /// The lane as the store has it.
-    pub(crate) async fn restore(&self) -> Result<Running, StoreError> {
+    pub(crate) async fn restore(&self, fence: Fence) -> Result<Running, StoreError> {
         let snapshot = self.store.lane_snapshot(self.key).await?;
-        let newest = snapshot.intents.last().map(|intent| intent.id);
-        Ok(Running { lane: Lane::restore(self.key, self.config.clone(), snapshot), newest })
+        let batching = Arc::clone(&self.batching);
+        let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot);
+        Ok(Running { lane, fence, newest: None })
     }
 
     /// One look at the outbox and the chain, and everything that follows from it.
@@ -100,30 +158,21 @@ impl Worker {
         while !events.is_empty() {
             let effects: Vec<Effect> =
                 events.drain(..).flat_map(|event| running.lane.step(event)).collect();
-            // In order of asking, so that intents get nonces in order of submission; together, so
-            // that attempts share a commit of the store and requests a round trip. Effects of one
-            // round never depend on each other.
-            events = stream::iter(effects)
-                .map(|effect| self.carry_out(effect))
-                .buffered(WIDTH)
-                .try_filter_map(async |event| Ok(event))
-                .try_collect()
-                .await?;
+            events = self.carry_out(running.fence, effects).await?;
         }
-        telemetry::gauge(self.key, &running.lane, SystemClock.now());
+        telemetry::gauge(self.key, &running.lane, self.clock.now());
         Ok(())
     }
 
     async fn new_intents(&self, running: &mut Running) -> Result<VecDeque<Event>, StoreError> {
-        let filter = IntentFilter {
-            chain_id: Some(self.key.chain_id),
-            sender: Some(self.key.sender),
-            state: Some(IntentState::Queued),
-            after: running.newest,
-            limit: Some(INTAKE),
-        };
-        let intents = self.store.intents(filter).await?;
+        if running.lane.queued_count() >= MOST_QUEUED {
+            return Ok(VecDeque::new());
+        }
+        let intents = self.store.queued(self.key, running.newest, INTAKE).await?;
         running.newest = intents.last().map(|intent| intent.id).or(running.newest);
+        if intents.len() == usize::try_from(INTAKE).unwrap_or(usize::MAX) {
+            self.wake.notify_one();
+        }
         Ok(intents.into_iter().map(|intent| Event::Queued(Box::new(intent))).collect())
     }
 
@@ -150,7 +199,7 @@ impl Worker {
             self.chain.balance(self.key.sender),
             self.chain.gas_price(),
         )?;
-        Ok(View { head, final_height, account_nonce, balance, gas_price, now: SystemClock.now() })
+        Ok(View { head, final_height, account_nonce, balance, gas_price, now: self.clock.now() })
     }
 }
 

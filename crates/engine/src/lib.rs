@@ -16,6 +16,7 @@
 //! was not stored. After a crash, or any error of the store, the lane is rebuilt from the store.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod batching;
 mod chain;
 mod config;
 #[cfg(test)]
@@ -30,8 +31,9 @@ mod signer;
 mod telemetry;
 mod waiters;
 
+pub use batching::{Batching, Group, ItemOutcome, Singles};
 pub use chain::{Estimate, LaneChain};
-pub use config::{EngineConfig, LaneConfig};
+pub use config::{BatchPolicy, EngineConfig, LaneConfig};
 pub use engine::{Engine, Explanation};
 pub use error::{EngineError, Result};
 pub use signer::LaneSigner;

@@ -7,6 +7,12 @@ use crate::core::{Alert, Lane};
 
 /// Attempts stored, by chain.
 pub(crate) const ATTEMPTS: &str = "capstan_engine_attempts_total";
+/// Transactions in final blocks, by chain: attempts per one of these is what replacing costs.
+pub(crate) const MINED: &str = "capstan_engine_mined_total";
+/// Nonces signed for beyond those in blocks, by lane.
+pub(crate) const NONCE_LAG: &str = "capstan_engine_nonce_lag";
+/// One if this engine has the lane, by lane.
+pub(crate) const LEADS: &str = "capstan_engine_leads";
 /// Nonces waiting for a block, by lane.
 pub(crate) const IN_FLIGHT: &str = "capstan_engine_in_flight";
 /// Intents waiting for a nonce, by lane.
@@ -22,11 +28,22 @@ pub(crate) const ENDED: &str = "capstan_engine_intents_ended_total";
 
 /// Sets the gauges of a lane.
 pub(crate) fn gauge(key: LaneKey, lane: &Lane, now: UnixSeconds) {
-    let labels = [("chain_id", key.chain_id.to_string()), ("sender", key.sender.to_string())];
+    let labels = labels(key);
     metrics::gauge!(IN_FLIGHT, &labels).set(as_f64(lane.pending_count()));
+    let lag = usize::try_from(lane.nonce_lag()).unwrap_or(usize::MAX);
+    metrics::gauge!(NONCE_LAG, &labels).set(as_f64(lag));
     metrics::gauge!(QUEUED, &labels).set(as_f64(lane.queued_count()));
     let age = lane.oldest().map_or(0, |oldest| now.since(oldest));
     metrics::gauge!(OLDEST, &labels).set(as_f64(usize::try_from(age).unwrap_or(usize::MAX)));
+}
+
+/// Says whether this engine has the lane.
+pub(crate) fn leads(key: LaneKey, leads: bool) {
+    metrics::gauge!(LEADS, &labels(key)).set(f64::from(u8::from(leads)));
+}
+
+fn labels(key: LaneKey) -> [(&'static str, String); 2] {
+    [("chain_id", key.chain_id.to_string()), ("sender", key.sender.to_string())]
 }
 
 /// Logs and counts what an operator should know.

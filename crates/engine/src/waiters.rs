@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use capstan_base::B256;
-use capstan_store::{Failure, Intent, IntentId, IntentState};
+use capstan_store::{Failure, Inclusion, Intent, IntentId, IntentState};
 use tokio::sync::oneshot;
 
 /// How an intent ended.
@@ -30,16 +30,20 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome of a stored intent; `None` while it has none.
     pub fn of(intent: &Intent) -> Option<Self> {
-        match (intent.state, intent.inclusion, &intent.failure) {
-            (IntentState::Final, Some(mined), _) => Some(Self::Final {
-                tx_hash: mined.tx_hash,
-                block: mined.block_number,
-                success: mined.success,
-                gas_used: mined.gas_used,
-                effective_gas_price: mined.effective_gas_price,
-            }),
+        match (intent.state, &intent.inclusion, &intent.failure) {
+            (IntentState::Final, Some(mined), _) => Some(Self::of_inclusion(mined)),
             (IntentState::Failed, _, Some(failure)) => Some(Self::Failed(failure.clone())),
             _ => None,
+        }
+    }
+
+    pub(crate) fn of_inclusion(mined: &Inclusion) -> Self {
+        Self::Final {
+            tx_hash: mined.tx_hash,
+            block: mined.block_number,
+            success: mined.success,
+            gas_used: mined.gas_used,
+            effective_gas_price: mined.effective_gas_price,
         }
     }
 }

@@ -76,7 +76,7 @@ CREATE TABLE new_attempts (
     id           INTEGER PRIMARY KEY,
     flight_id    INTEGER NOT NULL REFERENCES flights (id),
     number       INTEGER NOT NULL CHECK (number >= 0),
-    tx_hash      BLOB    NOT NULL UNIQUE CHECK (length(tx_hash) = 32),
+    tx_hash      BLOB    NOT NULL CHECK (length(tx_hash) = 32),
     raw          BLOB    NOT NULL,
     -- An empty transaction that only uses the nonce up, where nodes take no other.
     voids        INTEGER NOT NULL DEFAULT 0 CHECK (voids IN (0, 1)),
@@ -90,7 +90,10 @@ CREATE TABLE new_attempts (
         CHECK (broadcast IN ('signed', 'accepted', 'refused', 'unknown')),
     broadcast_detail TEXT,
     signed_at    INTEGER NOT NULL,
-    UNIQUE (flight_id, number)
+    UNIQUE (flight_id, number),
+    -- Not of the hash alone: what used a nonce may be reorganised away, and the same intent be signed
+    -- for the same nonce again.
+    UNIQUE (tx_hash, flight_id)
 ) STRICT;
 
 -- What there is: every nonce an attempt was made at becomes a flight of one intent.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::columns::{Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, read_inclusion};
+use crate::lanes::LaneKey;
 use crate::store::Store;
 
 /// Names an intent; grows in order of submission.
@@ -85,6 +86,33 @@ pub struct NewIntent {
     pub deadline: Option<UnixSeconds>,
     /// What it is for, in the caller's words.
     pub label: String,
+}
+
+impl NewIntent {
+    /// One call from a lane's account, without limits, wanted at any cost.
+    pub fn new(
+        idempotency_key: impl Into<String>,
+        lane: LaneKey,
+        to: Address,
+        value: U256,
+        data: Bytes,
+    ) -> Self {
+        Self {
+            idempotency_key: idempotency_key.into(),
+            chain_id: lane.chain_id,
+            sender: lane.sender,
+            to,
+            value,
+            data,
+            gas_limit: None,
+            max_cost: None,
+            worth: None,
+            repeat_safe: false,
+            not_before: None,
+            deadline: None,
+            label: String::new(),
+        }
+    }
 }
 
 /// What became of a submission.

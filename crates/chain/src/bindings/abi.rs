@@ -34,6 +34,12 @@ sol!(
     "../../contracts/artifacts/TestUsdc.json"
 );
 
+sol!(
+    #[sol(all_derives)]
+    SelfBatch,
+    "../../contracts/artifacts/SelfBatch.json"
+);
+
 sol! {
     /// What each of our contracts answers, whatever its version.
     #[sol(all_derives)]

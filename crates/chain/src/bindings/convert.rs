@@ -2,8 +2,9 @@
 
 use alloy_primitives::aliases::{U40, U96};
 use alloy_primitives::{U256, Uint};
+use alloy_sol_types::SolInterface;
 use capstan_base::{
-    Address, Amount, B256, ModelId, Price, SessionTerms, SignatureError, SignedVoucher,
+    Address, Amount, B256, ModelId, Price, SessionId, SessionTerms, SignatureError, SignedVoucher,
     UnixSeconds, Voucher,
 };
 
@@ -55,6 +56,17 @@ impl From<JobMarketplace::SessionTerms> for SessionTerms {
     }
 }
 
+impl From<JobMarketplace::Voucher> for Voucher {
+    fn from(voucher: JobMarketplace::Voucher) -> Self {
+        Self {
+            session_id: SessionId(voucher.sessionId),
+            amount: amount(voucher.amount),
+            tokens: voucher.tokens,
+            transcript_root: voucher.transcriptRoot,
+        }
+    }
+}
+
 impl From<&Voucher> for JobMarketplace::Voucher {
     fn from(voucher: &Voucher) -> Self {
         Self {
@@ -64,6 +76,12 @@ impl From<&Voucher> for JobMarketplace::Voucher {
             transcriptRoot: voucher.transcript_root,
         }
     }
+}
+
+/// Decodes calldata of one of the interface's functions. `None` for any other, and for an encoding
+/// that is not the one this build would make: a contract may read its odd bits otherwise than we do.
+pub(crate) fn canonical<I: SolInterface>(data: &[u8]) -> Option<I> {
+    I::abi_decode(data).ok().filter(|decoded| decoded.abi_encode() == data)
 }
 
 /// One close: the claim with its voucher, or without one for a claim of what was already presented

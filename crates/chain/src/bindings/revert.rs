@@ -2,7 +2,9 @@
 
 use alloy_sol_types::{Panic, Revert, SolError, SolInterface};
 
-use crate::bindings::abi::{GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry};
+use crate::bindings::abi::{
+    GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry, SelfBatch,
+};
 use crate::types::Bytes;
 
 /// Names the custom error with its fields (`AmountAboveDeposit { amount: 9, deposit: 5 }`), gives
@@ -21,6 +23,7 @@ pub fn decode_revert(data: &Bytes) -> String {
         .or_else(|| custom::<NodeRegistry::NodeRegistryErrors>(data))
         .or_else(|| custom::<ModelRegistry::ModelRegistryErrors>(data))
         .or_else(|| custom::<GovernanceToken::GovernanceTokenErrors>(data))
+        .or_else(|| custom::<SelfBatch::SelfBatchErrors>(data))
         .unwrap_or_else(|| format!("unknown error {data}"))
 }
 

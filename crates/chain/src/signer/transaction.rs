@@ -1,7 +1,8 @@
 //! Transactions: from fields to bytes that can be broadcast.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::TxKind;
 use capstan_base::{Address, B256, ChainId, U256};
 
@@ -37,13 +38,17 @@ pub struct TxFields {
     pub gas_limit: u64,
     /// Price per gas; decides between EIP-1559 and legacy.
     pub fees: Fees,
+    /// Accounts that take code over with it (EIP-7702); mostly none, see
+    /// [`LocalSigner::authorize_own_code`].
+    pub authorizations: Vec<SignedAuthorization>,
 }
 
 impl TxFields {
     /// The fields of a call.
     pub fn of_call(chain_id: ChainId, nonce: u64, call: &Call, gas_limit: u64, fees: Fees) -> Self {
         let Call { to, value, data } = call.clone();
-        Self { chain_id, nonce, target: TxTarget::To(to), value, data, gas_limit, fees }
+        let (target, authorizations) = (TxTarget::To(to), Vec::new());
+        Self { chain_id, nonce, target, value, data, gas_limit, fees, authorizations }
     }
 }
 
@@ -57,7 +62,11 @@ pub struct SignedTransaction {
 }
 
 impl LocalSigner {
-    /// Signs by EIP-1559, or by EIP-155 for [`Fees::Legacy`]. The same fields give the same bytes.
+    /// Signs by EIP-7702 if there are authorizations, else by EIP-1559, or by EIP-155 for
+    /// [`Fees::Legacy`]. The same fields give the same bytes.
+    ///
+    /// # Errors
+    /// [`SignerError::Contradiction`] for authorizations with a legacy price or a new contract.
     pub fn sign_transaction(&self, fields: &TxFields) -> Result<SignedTransaction, SignerError> {
         let to = match fields.target {
             TxTarget::To(address) => TxKind::Call(address),
@@ -65,7 +74,9 @@ impl LocalSigner {
         };
         let (chain_id, nonce, gas_limit) = (fields.chain_id.0, fields.nonce, fields.gas_limit);
         let (value, input) = (fields.value, fields.data.clone());
+        let access_list = Default::default();
         match fields.fees {
+            _ if !fields.authorizations.is_empty() => self.sign(with_authorizations(fields)?),
             Fees::Eip1559 { max_fee, priority_fee } => self.sign(TxEip1559 {
                 chain_id,
                 nonce,
@@ -74,7 +85,7 @@ impl LocalSigner {
                 max_priority_fee_per_gas: priority_fee,
                 to,
                 value,
-                access_list: Default::default(),
+                access_list,
                 input,
             }),
             Fees::Legacy { gas_price } => self.sign(TxLegacy {
@@ -89,6 +100,34 @@ impl LocalSigner {
         }
     }
 
+    /// Permits this account to run the code at `delegate` as its own (EIP-7702), by a transaction
+    /// that the account itself sends with `tx_nonce`. The zero address ends it.
+    ///
+    /// Whoever sees the result can make use of it as soon as the account's nonce is one more than
+    /// `tx_nonce`: it goes nowhere but into that transaction.
+    ///
+    /// # Errors
+    /// [`SignerError::Contradiction`] for chain 0, which would mean every chain, and for the last of
+    /// all nonces.
+    pub fn authorize_own_code(
+        &self,
+        chain_id: ChainId,
+        delegate: Address,
+        tx_nonce: u64,
+    ) -> Result<SignedAuthorization, SignerError> {
+        if chain_id.0 == 0 {
+            return Err(SignerError::Contradiction { reason: "chain 0 stands for every chain" });
+        }
+        // The sender's nonce is raised before the authorizations are looked at, and the EIP keeps the
+        // last value free.
+        let nonce = tx_nonce.checked_add(1).filter(|nonce| *nonce < u64::MAX);
+        let nonce = nonce.ok_or(SignerError::Contradiction { reason: "the nonce is too high" })?;
+        let authorization =
+            Authorization { chain_id: U256::from(chain_id.0), address: delegate, nonce };
+        let signature = self.sign_digest(authorization.signature_hash())?;
+        Ok(authorization.into_signed(signature))
+    }
+
     fn sign<T>(&self, transaction: T) -> Result<SignedTransaction, SignerError>
     where
         T: SignableTransaction<alloy_primitives::Signature>,
@@ -101,11 +140,33 @@ impl LocalSigner {
     }
 }
 
+fn with_authorizations(fields: &TxFields) -> Result<TxEip7702, SignerError> {
+    let TxTarget::To(to) = fields.target else {
+        return Err(SignerError::Contradiction { reason: "no contract is made by EIP-7702" });
+    };
+    let Fees::Eip1559 { max_fee, priority_fee } = fields.fees else {
+        return Err(SignerError::Contradiction { reason: "EIP-7702 has no legacy price" });
+    };
+    Ok(TxEip7702 {
+        chain_id: fields.chain_id.0,
+        nonce: fields.nonce,
+        gas_limit: fields.gas_limit,
+        max_fee_per_gas: max_fee,
+        max_priority_fee_per_gas: priority_fee,
+        to,
+        value: fields.value,
+        access_list: Default::default(),
+        authorization_list: fields.authorizations.clone(),
+        input: fields.data.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use alloy_consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable};
     use alloy_eips::eip2718::Decodable2718;
     use alloy_primitives::{address, bytes};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -118,6 +179,7 @@ mod tests {
             data: bytes!("c0ffee"),
             gas_limit: 90_000,
             fees,
+            authorizations: Vec::new(),
         }
     }
 
@@ -151,5 +213,60 @@ mod tests {
             signer.sign_transaction(&fields).unwrap(),
             signer.sign_transaction(&fields).unwrap()
         );
+    }
+
+    #[test]
+    fn what_eip_7702_cannot_say_is_refused() {
+        let signer = LocalSigner::random();
+        let to = TxTarget::To(signer.address());
+        let fees = Fees::Eip1559 { max_fee: 30, priority_fee: 2 };
+        let delegate = Address::repeat_byte(1);
+        let authorization = signer.authorize_own_code(ChainId(84532), delegate, 7).unwrap();
+        let refused = |fees, target| {
+            let authorizations = vec![authorization.clone()];
+            let fields = TxFields { authorizations, ..fields(fees, target) };
+            signer.sign_transaction(&fields).unwrap_err().to_string()
+        };
+        assert!(refused(fees, TxTarget::Create).contains("no contract"));
+        assert!(refused(Fees::Legacy { gas_price: 1 }, to).contains("legacy price"));
+        assert!(signer.authorize_own_code(ChainId(0), delegate, 7).is_err());
+        assert!(signer.authorize_own_code(ChainId(1), delegate, u64::MAX).is_err());
+        assert!(signer.authorize_own_code(ChainId(1), delegate, u64::MAX - 1).is_err());
+        assert!(signer.authorize_own_code(ChainId(1), delegate, u64::MAX - 2).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn an_own_authorization_decodes_to_its_fields_and_both_signers(
+            chain in 1..=u64::MAX, nonce in 0..u64::MAX - 2, delegate: [u8; 20], to: [u8; 20],
+            value: u128, data: Vec<u8>, gas_limit: u64, max_fee: u128, priority_fee: u128,
+        ) {
+            let signer = LocalSigner::random();
+            let (chain_id, delegate) = (ChainId(chain), Address::from(delegate));
+            let authorization = signer.authorize_own_code(chain_id, delegate, nonce).unwrap();
+            let value = U256::from(value);
+            let call = Call { to: to.into(), value, data: data.into() };
+            let fees = Fees::Eip1559 { max_fee, priority_fee };
+            let fields = TxFields::of_call(chain_id, nonce, &call, gas_limit, fees);
+            let fields = TxFields { authorizations: vec![authorization], ..fields };
+            let signed = signer.sign_transaction(&fields).unwrap();
+
+            prop_assert_eq!(signed.raw.first(), Some(&4));
+            let decoded = TxEnvelope::decode_2718_exact(&signed.raw).unwrap();
+            prop_assert_eq!(*decoded.tx_hash(), signed.hash);
+            prop_assert_eq!(decoded.recover_signer().unwrap(), signer.address());
+            prop_assert_eq!(decoded.chain_id(), Some(chain));
+            prop_assert_eq!((decoded.nonce(), decoded.gas_limit()), (nonce, gas_limit));
+            prop_assert_eq!(decoded.max_fee_per_gas(), max_fee);
+            prop_assert_eq!(decoded.max_priority_fee_per_gas(), Some(priority_fee));
+            prop_assert_eq!((decoded.to(), decoded.value()), (Some(call.to), value));
+            prop_assert_eq!(decoded.input(), &call.data);
+            let listed = decoded.authorization_list().unwrap();
+            prop_assert_eq!(listed, &fields.authorizations[..]);
+            let [own] = listed else { panic!("{listed:?}") };
+            prop_assert_eq!(own.recover_authority().unwrap(), signer.address());
+            prop_assert_eq!((own.address, own.nonce), (delegate, nonce + 1));
+            prop_assert_eq!(own.chain_id, U256::from(chain));
+        }
     }
 }

@@ -3,6 +3,9 @@
 //! `cargo xtask test` sets `CAPSTAN_TOOLS` to the folder with `anvil`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panic")]
 
+mod batch;
+mod delegation;
+mod effect;
 mod support;
 
 use std::time::Duration;
@@ -47,6 +50,18 @@ async fn register(chain: &Chain) {
     let offers = [NewOffer { model: MODEL, token: Address::ZERO, price: price() }];
     let call = calls::register_node(nodes, stake, "http://host.example", "eu", B256::ZERO, &offers);
     transact(client, host, &call).await.unwrap();
+}
+
+/// Opens so many sessions of [`terms`], by salts from one upwards.
+async fn open(chain: &Chain, key: &LocalSigner, count: u8) -> Vec<SessionTerms> {
+    let mut opened = Vec::new();
+    for salt in 1..=count {
+        let terms = terms(chain, key, salt).await;
+        let call = calls::create_session_job(chain.deployed.contracts.job_marketplace, &terms);
+        transact(&chain.client, &chain.renter, &call).await.unwrap();
+        opened.push(terms);
+    }
+    opened
 }
 
 async fn terms(chain: &Chain, voucher_key: &LocalSigner, salt: u8) -> SessionTerms {

@@ -33,14 +33,7 @@ pub(crate) struct Chain {
 impl Chain {
     /// A chain that calls itself Base Sepolia and mines each transaction at once.
     pub(crate) async fn start() -> Self {
-        let (anvil, port) = anvil().await;
-        let url = format!("http://127.0.0.1:{port}");
-        let registry = ChainRegistry::load(&toml::Table::new(), |name| {
-            (name == "BASE_SEPOLIA_RPC_URL").then(|| url.clone())
-        })
-        .unwrap();
-        let mut config = registry.known(ChainId(84_532)).unwrap().clone();
-        config.block_time = Duration::from_millis(50);
+        let (anvil, mut config) = bare("prague").await;
         let bare = ChainClient::connect(config.clone());
         bare.verify_chain_id().await.unwrap();
         let owner = LocalSigner::load(&KeySource::Hex {
@@ -80,6 +73,19 @@ impl Chain {
     }
 }
 
+/// Anvil with the rules of a hard fork and nothing deployed, and how to reach it.
+pub(crate) async fn bare(hardfork: &str) -> (Child, ChainConfig) {
+    let (anvil, port) = anvil(hardfork).await;
+    let url = format!("http://127.0.0.1:{port}");
+    let registry = ChainRegistry::load(&toml::Table::new(), |name| {
+        (name == "BASE_SEPOLIA_RPC_URL").then(|| url.clone())
+    })
+    .unwrap();
+    let mut config = registry.known(ChainId(84_532)).unwrap().clone();
+    config.block_time = Duration::from_millis(50);
+    (anvil, config)
+}
+
 /// The binary of this platform. What lies in the tools folder is a Node script that starts it, and
 /// would leave it behind when killed.
 fn binary() -> PathBuf {
@@ -94,9 +100,10 @@ fn binary() -> PathBuf {
         .unwrap_or_else(|| tools.join("anvil"))
 }
 
-async fn anvil() -> (Child, u16) {
+async fn anvil(hardfork: &str) -> (Child, u16) {
     let mut child = Command::new(binary())
         .args(["--port", "0", "--chain-id", "84532", "--slots-in-an-epoch", "1"])
+        .args(["--hardfork", hardfork])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

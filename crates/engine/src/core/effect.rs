@@ -3,7 +3,7 @@
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
 use capstan_chain::{Call, TxFields};
-use capstan_store::{Failure, Inclusion, IntentId};
+use capstan_store::{Failure, FlightId, Inclusion, IntentId, ItemEnd};
 
 /// Something for an operator to know. Nothing waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,18 +38,31 @@ pub enum Alert {
 pub enum Effect {
     /// Ask what a call from the lane's account would do: [`super::Event::Estimated`].
     Estimate {
-        /// Intent it is for.
-        intent: IntentId,
+        /// Intents it is for, in the order of the call.
+        intents: Vec<IntentId>,
         /// The call.
         call: Call,
+    },
+    /// Ask whether an intent's effect is on the chain: [`super::Event::Asked`].
+    Ask {
+        /// The intent.
+        intent: IntentId,
+        /// Its call.
+        call: Call,
+        /// Highest final block, if there is one.
+        final_height: Option<u64>,
     },
     /// Sign, store, and only then answer: [`super::Event::Recorded`] or
     /// [`super::Event::NotSigned`]. If the store fails the lane starts again from the store.
     Sign {
-        /// Intent it is for.
-        intent: IntentId,
+        /// Intents it is for, in the order of the call.
+        intents: Vec<IntentId>,
         /// What to sign.
         tx: Box<TxFields>,
+        /// Most wei a rollup may charge besides.
+        rollup_fee: U256,
+        /// True for an empty transaction that only uses the nonce up.
+        voids: bool,
     },
     /// Hand over bytes that are stored: [`super::Event::Sent`].
     Broadcast {
@@ -70,17 +83,26 @@ pub enum Effect {
         /// Block to check, by height and hash.
         anchor: Option<(u64, B256)>,
     },
-    /// Store where an intent was mined.
-    Include(IntentId, Inclusion),
+    /// Find the transaction that used a nonce: [`super::Event::Searched`].
+    Search {
+        /// Nonce.
+        nonce: u64,
+        /// A block at which it was not used yet; the first block if unknown.
+        from: u64,
+        /// The newest block.
+        to: u64,
+    },
+    /// Store where a flight was mined.
+    Include(FlightId, Inclusion),
     /// Store that its block is gone.
-    Unmine(IntentId, String),
-    /// Store that it is final.
-    Finalise(IntentId, Inclusion),
-    /// Store that it is given up.
+    Unmine(FlightId, String),
+    /// Store that it is final, and what became of what it carries.
+    Finalise(FlightId, Inclusion, Vec<(IntentId, ItemEnd)>),
+    /// Store that another transaction used its nonce; its intents are queued again.
+    Lose(FlightId, String),
+    /// Store that a queued intent is given up.
     Fail(IntentId, Failure),
-    /// Store that it is queued again.
-    Requeue(IntentId, String),
-    /// Add to its history: a stable word and a detail.
+    /// Add to an intent's history: a stable word and a detail.
     Note(IntentId, &'static str, String),
     /// Submit an empty intent of the lane's own: a nonce no intent wants blocks those behind it.
     FillGap {

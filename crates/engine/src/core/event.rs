@@ -3,7 +3,7 @@
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256, UnixSeconds};
 use capstan_chain::{BlockRef, Fees, GasPrice, Receipt, SendOutcome, SignedTransaction};
-use capstan_store::{Intent, IntentId};
+use capstan_store::{FlightId, Intent, IntentId};
 
 use crate::chain::Estimate;
 
@@ -53,6 +53,35 @@ pub enum Look {
     Unavailable,
 }
 
+/// What a search for the transaction that used a nonce brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// It is this one.
+    Found {
+        /// Its hash.
+        hash: B256,
+        /// Its block's height and hash.
+        block: (u64, B256),
+    },
+    /// No transaction of the blocks that were looked at used it.
+    NotFound,
+    /// The chain could not be searched.
+    Unavailable,
+}
+
+/// Whether an intent's effect is on the chain, by whatever transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is, in a final block.
+    Done,
+    /// It is, in a block that is not final yet.
+    NotFinal,
+    /// It is not, or there is no way to tell.
+    NotDone,
+    /// The chain could not be asked.
+    Unavailable,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -60,16 +89,22 @@ pub enum Event {
     Queued(Box<Intent>),
     /// The chain was looked at.
     Viewed(Box<View>),
-    /// The chain said what an intent's call would do; `None` if it could not be asked.
-    Estimated(IntentId, Option<Estimate>),
+    /// The chain said what a call would do; `None` if it could not be asked.
+    Estimated(Vec<IntentId>, Option<Estimate>),
+    /// The chain was asked for an intent's effect.
+    Asked(IntentId, Answer),
     /// An attempt was signed and stored.
     Recorded {
         /// Its nonce.
         nonce: u64,
+        /// Its flight.
+        flight: FlightId,
         /// Its bytes.
         signed: SignedTransaction,
         /// Its fees.
         fees: Fees,
+        /// True if it only uses the nonce up.
+        voids: bool,
     },
     /// An attempt could not be signed; nothing was stored.
     NotSigned {
@@ -97,6 +132,13 @@ pub enum Event {
         anchor: Canonical,
         /// What was found.
         look: Look,
+    },
+    /// The transaction that used a nonce was searched for.
+    Searched {
+        /// Nonce.
+        nonce: u64,
+        /// What was found.
+        search: Search,
     },
 }
 

@@ -2,13 +2,38 @@
 
 use capstan_base::U256;
 use capstan_chain::{Fees, GasPrice};
+use capstan_store::NewIntent;
+
+/// Most wei a transaction may cost that all of these share alike, so that the share of each stays
+/// within its own limit; `None` if none of them has one.
+pub(super) fn shared_budget<'a>(requests: impl Iterator<Item = &'a NewIntent>) -> Option<U256> {
+    let (mut items, mut least) = (0_u64, None::<U256>);
+    for request in requests {
+        items = items.saturating_add(1);
+        least = match (least, request.max_cost) {
+            (Some(least), Some(own)) => Some(least.min(own)),
+            (least, own) => least.or(own),
+        };
+    }
+    least.map(|least| least.saturating_mul(U256::from(items)))
+}
+
+/// Wei each of `items` pays if a transaction costs what gas costs right now.
+pub(super) fn share(price: GasPrice, gas: u64, rollup_fee: U256, items: usize) -> U256 {
+    let per_gas = match price {
+        GasPrice::Eip1559 { base, priority } => base.saturating_add(priority),
+        GasPrice::Legacy { gas_price } => gas_price,
+    };
+    let cost = U256::from(per_gas).saturating_mul(U256::from(gas)).saturating_add(rollup_fee);
+    cost.checked_div(U256::from(items.max(1))).unwrap_or(cost)
+}
 
 /// Most wei per gas a budget allows for a gas limit, once a rollup took its share; `None` is no
 /// limit.
-pub(super) fn fee_cap(max_cost: Option<U256>, l1_fee: U256, gas_limit: u64) -> u128 {
+pub(super) fn fee_cap(max_cost: Option<U256>, rollup_fee: U256, gas_limit: u64) -> u128 {
     let Some(max_cost) = max_cost else { return u128::MAX };
     max_cost
-        .saturating_sub(l1_fee)
+        .saturating_sub(rollup_fee)
         .checked_div(U256::from(gas_limit.max(1)))
         .and_then(|fee| u128::try_from(fee).ok())
         .unwrap_or(u128::MAX)

@@ -1,9 +1,9 @@
-//! An intent bound to a nonce, and its attempts.
+//! A nonce with the intents it carries, and its attempts.
 
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
 use capstan_chain::Fees;
-use capstan_store::{Attempt, Inclusion, Intent};
+use capstan_store::{FlightId, Inclusion, Intent, OpenFlight};
 
 /// One stored attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(super) struct Known {
     pub(super) hash: B256,
     pub(super) raw: Bytes,
     pub(super) fees: Fees,
+    /// It only uses the nonce up.
+    pub(super) voids: bool,
     /// Head when it was signed; when it was read back, the first one seen after.
     pub(super) since: Option<u64>,
     /// Head when a node last took it.
@@ -29,16 +31,29 @@ pub(super) struct Suspicion {
     pub(super) last: u64,
     /// Looks at distinct heads.
     pub(super) looks: u32,
+    /// The block of the first look was still there at the newest one.
+    pub(super) stands: bool,
 }
 
-/// An intent bound to a nonce.
+/// Another transaction that was found to have used the nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    pub(super) hash: B256,
+    pub(super) block: (u64, B256),
+    /// Head when it was first found there.
+    pub(super) found_at: u64,
+}
+
+/// A nonce in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flight {
-    pub(super) intent: Intent,
+    /// Its id in the store, from its first attempt on.
+    pub(super) id: Option<FlightId>,
+    /// What it carries, in the order of the call; at least one.
+    pub(super) intents: Vec<Intent>,
     pub(super) gas_limit: u64,
-    /// Wei a rollup may charge on top of gas, as estimated before the first attempt. Not kept
-    /// over a restart: zero then.
-    pub(super) l1_fee: U256,
+    /// Wei a rollup may charge on top of gas, as estimated.
+    pub(super) rollup_fee: U256,
     pub(super) attempts: Vec<Known>,
     /// An attempt is being signed and stored.
     pub(super) signing: bool,
@@ -46,6 +61,13 @@ pub(super) struct Flight {
     /// Head at the newest look for receipts.
     pub(super) looked_at: Option<u64>,
     pub(super) suspicion: Option<Suspicion>,
+    /// Newest head at which the nonce was not used up.
+    pub(super) unused_at: Option<u64>,
+    /// Head at the newest search for what used the nonce.
+    pub(super) searched_at: Option<u64>,
+    pub(super) foreign: Option<Foreign>,
+    /// Head since which every node refuses the newest attempt as invalid.
+    pub(super) refused_since: Option<u64>,
     /// A node wants more than the newest attempt offers.
     pub(super) underpriced: bool,
     /// The history says already that the cap leaves no room above the newest attempt.
@@ -56,16 +78,26 @@ pub(super) struct Flight {
 
 impl Flight {
     /// A nonce being given its first attempt.
-    pub(super) fn signing(intent: Intent, gas_limit: u64, l1_fee: U256, max_fee: u128) -> Self {
+    pub(super) fn signing(
+        intents: Vec<Intent>,
+        gas_limit: u64,
+        rollup_fee: U256,
+        max_fee: u128,
+    ) -> Self {
         Self {
-            intent,
+            id: None,
+            intents,
             gas_limit,
-            l1_fee,
+            rollup_fee,
             attempts: Vec::new(),
             signing: true,
             included: None,
             looked_at: None,
             suspicion: None,
+            unused_at: None,
+            searched_at: None,
+            foreign: None,
+            refused_since: None,
             underpriced: false,
             cap_told: false,
             max_fee,
@@ -73,25 +105,29 @@ impl Flight {
     }
 
     /// As the store has it. Nothing is known of the chain yet.
-    pub(super) fn restored(intent: Intent, attempts: Vec<&Attempt>) -> Self {
-        let gas_limit = attempts.iter().map(|attempt| attempt.signed.gas_limit).max().unwrap_or(0);
-        let max_fee = attempts.iter().map(|attempt| attempt.signed.max_fee).max().unwrap_or(0);
-        let included = intent.inclusion;
-        let attempts = attempts
+    pub(super) fn restored(stored: OpenFlight) -> Self {
+        let signed = || stored.attempts.iter().map(|attempt| &attempt.signed);
+        let gas_limit = signed().map(|signed| signed.gas_limit).max().unwrap_or(0);
+        let max_fee = signed().map(|signed| signed.max_fee).max().unwrap_or(0);
+        let rollup_fee = signed().map(|signed| signed.rollup_fee).max().unwrap_or_default();
+        let attempts = stored
+            .attempts
             .into_iter()
             .map(|attempt| Known {
                 hash: attempt.signed.tx_hash,
-                raw: attempt.signed.raw.clone(),
+                raw: attempt.signed.raw,
                 fees: Fees::from_parts(attempt.signed.max_fee, attempt.signed.priority_fee),
+                voids: attempt.signed.voids,
                 since: None,
                 accepted_at: None,
             })
             .collect();
         Self {
+            id: Some(stored.id),
             attempts,
             signing: false,
-            included,
-            ..Self::signing(intent, gas_limit, U256::ZERO, max_fee)
+            included: stored.inclusion,
+            ..Self::signing(stored.intents, gas_limit, rollup_fee, max_fee)
         }
     }
 
@@ -100,9 +136,21 @@ impl Flight {
         self.included.is_none()
     }
 
+    /// True if a pool has its newest attempt, as far as is known.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.attempts.last().is_some_and(|attempt| attempt.accepted_at.is_some())
+    }
+
+    /// True if the chain itself keeps each of its intents from taking effect twice.
+    pub(super) fn is_repeat_safe(&self) -> bool {
+        self.intents.iter().all(|intent| intent.request.repeat_safe)
+    }
+
     /// Most wei it may still take from the account.
     pub(super) fn committed(&self) -> U256 {
         let gas_cost = U256::from(self.max_fee).saturating_mul(U256::from(self.gas_limit));
-        self.intent.request.value.saturating_add(gas_cost).saturating_add(self.l1_fee)
+        self.intents.iter().fold(gas_cost.saturating_add(self.rollup_fee), |sum, intent| {
+            sum.saturating_add(intent.request.value)
+        })
     }
 }

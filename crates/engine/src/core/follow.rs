@@ -1,41 +1,63 @@
 //! What one nonce in flight needs when the chain was looked at: a look, a replacement, or its bytes
 //! sent again.
 
-use capstan_base::ChainId;
+use capstan_base::U256;
 use capstan_chain::TxFields;
 
 use super::effect::Effect;
 use super::event::View;
 use super::fees;
 use super::flight::{Flight, Known};
-use super::queue::call;
-use crate::config::LaneConfig;
+use super::lane::Lane;
+use crate::config::{LaneConfig, TRANSFER_GAS};
 
-/// What to do for one nonce, given a fresh view.
-pub(super) fn follow(
-    chain_id: ChainId,
-    config: &LaneConfig,
-    nonce: u64,
-    flight: &mut Flight,
-    view: &View,
-) -> Vec<Effect> {
-    let Some(newest) = flight.attempts.last().cloned().filter(|_| !flight.signing) else {
-        return Vec::new();
-    };
-    if flight.included.is_some() || view.account_nonce > nonce {
-        return look(nonce, flight, view).into_iter().collect();
-    }
-    let mut effects = Vec::new();
-    if wants_replacement(config, nonce, flight, &newest, view) {
-        effects.push(replace(config, chain_id, nonce, flight, &newest, view));
-        if flight.signing {
-            return effects.into_iter().flatten().collect();
+impl Lane {
+    /// What to do for one nonce, given a fresh view.
+    pub(super) fn follow(&mut self, nonce: u64, view: &View) -> Vec<Effect> {
+        let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
+        let Some(newest) = flight.attempts.last().cloned().filter(|_| !flight.signing) else {
+            return Vec::new();
+        };
+        if flight.included.is_some() || view.account_nonce > nonce {
+            return look(nonce, flight, view).into_iter().collect();
         }
+        let mut effects = Vec::new();
+        if wants_void(&self.config, nonce, flight, view) {
+            effects.extend(self.replace(nonce, &newest, view, true));
+        } else if wants_replacement(&self.config, nonce, flight, &newest, view) {
+            effects.extend(self.replace(nonce, &newest, view, newest.voids));
+        }
+        let is_signing = self.flights.get(&nonce).is_some_and(|flight| flight.signing);
+        if !is_signing && needs_sending(&self.config, &newest, view) {
+            effects.push(Effect::Broadcast { nonce, hash: newest.hash, raw: newest.raw });
+        }
+        effects
     }
-    if needs_sending(config, &newest, view) {
-        effects.push(Some(Effect::Broadcast { nonce, hash: newest.hash, raw: newest.raw }));
+
+    /// Asks for a replacement, an empty one if `voids`; if the budget leaves no room for one, says
+    /// so once.
+    fn replace(&mut self, nonce: u64, newest: &Known, view: &View, voids: bool) -> Option<Effect> {
+        let flight = self.flights.get(&nonce)?;
+        let call = if voids { self.nothing() } else { self.call_of(flight.intents.iter())? };
+        let flight = self.flights.get_mut(&nonce)?;
+        let (gas_limit, rollup_fee) = match voids {
+            true => (TRANSFER_GAS, U256::ZERO),
+            false => (flight.gas_limit, flight.rollup_fee),
+        };
+        let budget = fees::shared_budget(flight.intents.iter().map(|intent| &intent.request));
+        let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
+        let intent = flight.intents.first()?.id;
+        let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
+            let detail = format!("no replacement fits under {cap} wei per gas");
+            let was_told = std::mem::replace(&mut flight.cap_told, true);
+            return (!was_told).then_some(Effect::Note(intent, "cap_reached", detail));
+        };
+        flight.signing = true;
+        flight.max_fee = flight.max_fee.max(fees.max_fee());
+        let tx = TxFields::of_call(self.key.chain_id, nonce, &call, gas_limit, fees);
+        let intents = flight.intents.iter().map(|intent| intent.id).collect();
+        Some(Effect::Sign { intents, tx: Box::new(tx), rollup_fee, voids })
     }
-    effects.into_iter().flatten().collect()
 }
 
 fn look(nonce: u64, flight: &mut Flight, view: &View) -> Option<Effect> {
@@ -73,29 +95,13 @@ fn wants_replacement(
     is_blocked_by_fee && is_due && !is_far
 }
 
-/// Asks for a replacement; if the budget leaves no room for one, says so once.
-fn replace(
-    config: &LaneConfig,
-    chain_id: ChainId,
-    nonce: u64,
-    flight: &mut Flight,
-    newest: &Known,
-    view: &View,
-) -> Option<Effect> {
-    let intent = flight.intent.id;
-    let request = &flight.intent.request;
-    let gas_limit = flight.gas_limit;
-    let budget = fees::fee_cap(request.max_cost, flight.l1_fee, gas_limit);
-    let cap = budget.min(config.max_fee);
-    let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
-        let detail = format!("no replacement fits under {cap} wei per gas");
-        let was_told = std::mem::replace(&mut flight.cap_told, true);
-        return (!was_told).then_some(Effect::Note(intent, "cap_reached", detail));
-    };
-    flight.signing = true;
-    flight.max_fee = flight.max_fee.max(fees.max_fee());
-    let tx = TxFields::of_call(chain_id, nonce, &call(request), gas_limit, fees);
-    Some(Effect::Sign { intent, tx: Box::new(tx) })
+/// True once every node has refused the first nonce's transaction as invalid for so long that what
+/// waits behind it matters more.
+fn wants_void(config: &LaneConfig, nonce: u64, flight: &Flight, view: &View) -> bool {
+    let is_refused = flight
+        .refused_since
+        .is_some_and(|since| view.head.number.saturating_sub(since) >= config.void_after_blocks);
+    is_refused && nonce == view.account_nonce
 }
 
 fn needs_sending(config: &LaneConfig, attempt: &Known, view: &View) -> bool {

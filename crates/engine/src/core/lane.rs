@@ -1,16 +1,18 @@
 //! The state of one lane and its one entry point, [`Lane::step`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use capstan_base::{B256, ChainId, UnixSeconds};
-use capstan_chain::{Fees, SendOutcome, SignedTransaction};
-use capstan_store::{Intent, IntentId, LaneKey, LaneSnapshot};
+use capstan_base::{B256, U256, UnixSeconds};
+use capstan_chain::{Call, Fees, SendOutcome, SignedTransaction};
+use capstan_store::{FlightId, Intent, IntentId, LaneKey, LaneSnapshot};
 
 use super::effect::{Alert, Effect};
 use super::event::{Event, View};
 use super::flight::{Flight, Known};
-use super::follow::follow;
 use super::queue::Waiting;
+use super::window::Window;
+use crate::batching::Batching;
 use crate::config::LaneConfig;
 
 /// One account on one chain: its queue, and its nonces in flight.
@@ -18,46 +20,48 @@ use crate::config::LaneConfig;
 pub struct Lane {
     pub(super) key: LaneKey,
     pub(super) config: LaneConfig,
+    pub(super) batching: Arc<dyn Batching>,
     pub(super) queue: BTreeMap<IntentId, Waiting>,
     pub(super) flights: BTreeMap<u64, Flight>,
+    pub(super) window: Window,
+    /// Calls being estimated.
+    pub(super) estimates: usize,
     /// Every nonce below is used up in a final block.
     pub(super) final_below: u64,
     pub(super) view: Option<View>,
     /// Looks at the chain so far: the clock of what must not wait for blocks.
     pub(super) views: u64,
-    /// A nonce nobody wants that blocks the lane, and the view it was first seen in.
+    /// The lowest nonce nobody wants that blocks the lane, and the view it was first seen in.
     pub(super) gap: Option<(u64, u64)>,
 }
 
 impl Lane {
-    /// The lane as the store has it.
-    pub fn restore(key: LaneKey, config: LaneConfig, snapshot: LaneSnapshot) -> Self {
-        let mut lane = Self {
+    /// The lane as the store has it, without its queue, which comes as events.
+    pub fn restore(
+        key: LaneKey,
+        config: LaneConfig,
+        batching: Arc<dyn Batching>,
+        snapshot: LaneSnapshot,
+    ) -> Self {
+        let window = Window::new(config.window, config.max_window);
+        let flights = snapshot
+            .flights
+            .into_iter()
+            .map(|flight| (flight.nonce, Flight::restored(flight)))
+            .collect();
+        Self {
             key,
             config,
+            batching,
             queue: BTreeMap::new(),
-            flights: BTreeMap::new(),
+            flights,
+            window,
+            estimates: 0,
             final_below: snapshot.final_below,
             view: None,
             views: 0,
             gap: None,
-        };
-        for intent in snapshot.intents {
-            match intent.nonce {
-                None => {
-                    lane.queue.insert(intent.id, Waiting::new(intent));
-                }
-                Some(nonce) => {
-                    let attempts = snapshot
-                        .attempts
-                        .iter()
-                        .filter(|attempt| attempt.signed.nonce == nonce)
-                        .collect();
-                    lane.flights.insert(nonce, Flight::restored(intent, attempts));
-                }
-            }
         }
-        lane
     }
 
     /// Takes what happened and says what to do.
@@ -65,13 +69,17 @@ impl Lane {
         match event {
             Event::Queued(intent) => self.queued(*intent),
             Event::Viewed(view) => self.viewed(*view),
-            Event::Estimated(intent, estimate) => self.estimated(intent, estimate),
-            Event::Recorded { nonce, signed, fees } => self.recorded(nonce, signed, fees),
+            Event::Estimated(intents, estimate) => self.estimated(intents, estimate),
+            Event::Asked(intent, answer) => self.asked(intent, answer),
+            Event::Recorded { nonce, flight, signed, fees, voids } => {
+                self.recorded(nonce, flight, signed, fees, voids)
+            }
             Event::NotSigned { nonce, reason } => self.not_signed(nonce, reason),
             Event::Sent { nonce, hash, outcome } => self.sent(nonce, hash, outcome),
             Event::Looked { nonce, attempts, anchor, look } => {
                 self.looked(nonce, attempts, anchor, look)
             }
+            Event::Searched { nonce, search } => self.searched(nonce, search),
         }
     }
 
@@ -90,75 +98,135 @@ impl Lane {
         self.flights.values().filter(|flight| flight.is_pending()).count()
     }
 
+    /// Nonces signed for beyond those in blocks: how far the lane is ahead of its chain.
+    pub fn nonce_lag(&self) -> u64 {
+        let mined = self.view.as_ref().map_or(0, |view| view.account_nonce);
+        let next = self.flights.keys().next_back().map_or(0, |nonce| nonce.saturating_add(1));
+        next.saturating_sub(mined)
+    }
+
     /// When the oldest intent that is not final was submitted.
     pub fn oldest(&self) -> Option<UnixSeconds> {
         let queued = self.queue.values().map(|waiting| waiting.intent.created_at);
-        let flying = self.flights.values().map(|flight| flight.intent.created_at);
+        let flying = self
+            .flights
+            .values()
+            .flat_map(|flight| flight.intents.iter().map(|intent| intent.created_at));
         queued.chain(flying).min()
     }
 
-    pub(super) fn chain_id(&self) -> ChainId {
-        self.key.chain_id
+    /// The one call that does what these intents want; `None` if they cannot share one.
+    pub(super) fn call_of<'a>(
+        &self,
+        mut intents: impl Iterator<Item = &'a Intent>,
+    ) -> Option<Call> {
+        let first = intents.next()?;
+        let mut calls = vec![call(first)];
+        calls.extend(intents.map(call));
+        match <[Call; 1]>::try_from(calls) {
+            Ok([single]) => Some(single),
+            Err(calls) => self.batching.merge(self.key.sender, &calls),
+        }
+    }
+
+    /// An empty transaction to the lane's own account.
+    pub(super) fn nothing(&self) -> Call {
+        Call { to: self.key.sender, value: U256::ZERO, data: Default::default() }
     }
 
     fn queued(&mut self, intent: Intent) -> Vec<Effect> {
         let known = self.queue.contains_key(&intent.id)
-            || self.flights.values().any(|flight| flight.intent.id == intent.id);
+            || self
+                .flights
+                .values()
+                .any(|flight| flight.intents.iter().any(|carried| carried.id == intent.id));
         if !known {
-            self.queue.insert(intent.id, Waiting::new(intent));
+            self.wait(intent, usize::MAX);
         }
         Vec::new()
     }
 
+    /// Puts an intent in the queue, to share a transaction with fewer than `limit` others.
+    pub(super) fn wait(&mut self, intent: Intent, limit: usize) {
+        let request = call(&intent);
+        let group = self.batching.group(self.key.sender, &request);
+        let order = group.map(|_| self.batching.sort_key(&request)).unwrap_or_default();
+        self.queue.insert(intent.id, Waiting::new(intent, group, order, limit));
+    }
+
     fn viewed(&mut self, view: View) -> Vec<Effect> {
         self.views = self.views.saturating_add(1);
+        self.window.viewed(view.head.number);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
+        for flight in self.flights.iter_mut() {
+            let (nonce, flight) = flight;
+            for attempt in &mut flight.attempts {
+                attempt.since.get_or_insert(view.head.number);
+            }
+            if view.account_nonce <= *nonce {
+                flight.suspicion = None;
+                flight.foreign = None;
+                flight.unused_at = Some(view.head.number);
+            }
+        }
         let mut effects = Vec::new();
         for nonce in nonces {
-            if let Some(flight) = self.flights.get_mut(&nonce) {
-                for attempt in &mut flight.attempts {
-                    attempt.since.get_or_insert(view.head.number);
-                }
-                if view.account_nonce <= nonce {
-                    flight.suspicion = None;
-                }
-                effects.extend(follow(self.key.chain_id, &self.config, nonce, flight, &view));
-            }
+            effects.extend(self.follow(nonce, &view));
         }
         self.view = Some(view);
         effects.extend(self.schedule());
         effects
     }
 
-    fn recorded(&mut self, nonce: u64, signed: SignedTransaction, fees: Fees) -> Vec<Effect> {
+    fn recorded(
+        &mut self,
+        nonce: u64,
+        id: FlightId,
+        signed: SignedTransaction,
+        fees: Fees,
+        voids: bool,
+    ) -> Vec<Effect> {
         let since = self.view.as_ref().map(|view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
+        flight.id = Some(id);
         flight.signing = false;
         flight.underpriced = false;
         flight.cap_told = false;
+        flight.refused_since = None;
         let SignedTransaction { raw, hash } = signed;
-        flight.attempts.push(Known { hash, raw: raw.clone(), fees, since, accepted_at: None });
+        let accepted_at = None;
+        flight.attempts.push(Known { hash, raw: raw.clone(), fees, voids, since, accepted_at });
         vec![Effect::Broadcast { nonce, hash, raw }]
     }
 
     fn not_signed(&mut self, nonce: u64, reason: String) -> Vec<Effect> {
+        let views = self.views;
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
         flight.signing = false;
-        let intent = flight.intent.id;
+        let intents: Vec<IntentId> = flight.intents.iter().map(|intent| intent.id).collect();
         if flight.attempts.is_empty()
             && let Some(flight) = self.flights.remove(&nonce)
         {
-            let mut waiting = Waiting::new(flight.intent);
-            waiting.hold(self.views);
-            self.queue.insert(intent, waiting);
+            for intent in flight.intents {
+                let id = intent.id;
+                self.wait(intent, usize::MAX);
+                if let Some(waiting) = self.queue.get_mut(&id) {
+                    waiting.hold(views);
+                }
+            }
         }
-        vec![Effect::Note(intent, "not_signed", reason)]
+        intents
+            .into_iter()
+            .map(|intent| Effect::Note(intent, "not_signed", reason.clone()))
+            .collect()
     }
 
     fn sent(&mut self, nonce: u64, hash: B256, outcome: SendOutcome) -> Vec<Effect> {
         let head = self.view.as_ref().map_or(0, |view| view.head.number);
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
-        let intent = flight.intent.id;
+        let Some(intent) = flight.intents.first().map(|intent| intent.id) else {
+            return Vec::new();
+        };
         let is_newest = flight.attempts.last().is_some_and(|attempt| attempt.hash == hash);
         let Some(attempt) = flight.attempts.iter_mut().find(|attempt| attempt.hash == hash) else {
             return Vec::new();
@@ -171,9 +239,21 @@ impl Lane {
             }
             _ => None,
         };
+        if attempt.accepted_at.is_some() {
+            flight.refused_since = None;
+        }
         match outcome {
             SendOutcome::Underpriced => {
                 flight.underpriced |= is_newest;
+                Vec::new()
+            }
+            SendOutcome::PoolFull => {
+                let accepted = self
+                    .flights
+                    .values()
+                    .filter(|flight| flight.is_pending() && flight.is_accepted());
+                let accepted = accepted.count();
+                self.window.refused(accepted, head);
                 Vec::new()
             }
             SendOutcome::InsufficientFunds => {
@@ -182,6 +262,9 @@ impl Lane {
                 vec![Effect::Alert(Alert::InsufficientFunds { intent, needed, available })]
             }
             SendOutcome::Rejected(reason) => {
+                if is_newest {
+                    flight.refused_since.get_or_insert(head);
+                }
                 vec![
                     Effect::Note(intent, "refused", reason.clone()),
                     Effect::Alert(Alert::Refused { intent, reason }),
@@ -190,8 +273,13 @@ impl Lane {
             SendOutcome::Accepted
             | SendOutcome::AlreadyKnown
             | SendOutcome::NonceTooLow
-            | SendOutcome::PoolFull
             | SendOutcome::Unknown(_) => Vec::new(),
         }
     }
+}
+
+/// What an intent wants done.
+pub(super) fn call(intent: &Intent) -> Call {
+    let request = &intent.request;
+    Call { to: request.to, value: request.value, data: request.data.clone() }
 }

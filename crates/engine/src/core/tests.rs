@@ -1,44 +1,44 @@
 //! Tests of single steps, without any task, store or chain.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
 use capstan_chain::{
     BlockRef, Finality, GasPrice, Receipt, SendOutcome, SignedTransaction, TxFields,
 };
-use capstan_store::{Intent, IntentId, IntentState, LaneKey, LaneSnapshot, NewIntent};
+use capstan_store::{FlightId, Intent, IntentId, IntentState, LaneKey, LaneSnapshot, NewIntent};
 
-use super::{Alert, Canonical, Effect, Event, Lane, Look, View};
+use super::{Alert, Canonical, Effect, Event, Lane, Look, Search, View};
+use crate::batching::Singles;
 use crate::chain::Estimate;
 use crate::config::LaneConfig;
 
 const KEY: LaneKey = LaneKey { chain_id: ChainId(1), sender: Address::ZERO };
 
-const GAS: Estimate = Estimate::Gas { gas: 100, l1_fee: U256::ZERO };
+const FLIGHT: FlightId = FlightId(7);
+
+const GAS: Estimate = Estimate::Gas { gas: 100, rollup_fee: U256::ZERO };
 
 fn lane() -> Lane {
     let config = LaneConfig { finality: Finality::Depth(2), ..LaneConfig::default() };
-    Lane::restore(KEY, config, LaneSnapshot::default())
+    Lane::restore(KEY, config, Arc::new(Singles), LaneSnapshot::default())
 }
 
 fn intent(id: u64) -> Event {
-    let request = NewIntent {
-        idempotency_key: id.to_string(),
-        chain_id: KEY.chain_id,
-        sender: KEY.sender,
-        to: Address::repeat_byte(1),
-        value: U256::ZERO,
-        data: Bytes::new(),
-        gas_limit: None,
-        max_cost: None,
-        not_before: None,
-        deadline: None,
-        label: String::new(),
-    };
+    intent_of(id, |_| {})
+}
+
+fn intent_of(id: u64, change: impl FnOnce(&mut NewIntent)) -> Event {
+    let data = Bytes::new();
+    let mut request =
+        NewIntent::new(id.to_string(), KEY, Address::repeat_byte(1), U256::ZERO, data);
+    change(&mut request);
     Event::Queued(Box::new(Intent {
         id: IntentId(id),
         request,
         state: IntentState::Queued,
-        nonce: None,
+        place: None,
         inclusion: None,
         failure: None,
         created_at: UnixSeconds::default(),
@@ -78,17 +78,23 @@ fn receipt(block_number: u64) -> Receipt {
 
 /// Brings intent 1 to nonce 5, signed, stored and handed over, at block 10.
 fn in_flight() -> (Lane, B256) {
+    in_flight_of(|_| {})
+}
+
+fn in_flight_of(change: impl FnOnce(&mut NewIntent)) -> (Lane, B256) {
     let mut lane = lane();
-    assert_eq!(lane.step(intent(1)), []);
+    assert_eq!(lane.step(intent_of(1, change)), []);
     let effects = lane.step(view(10, 5));
-    assert!(matches!(effects[..], [Effect::Estimate { intent: IntentId(1), .. }]));
-    let effects = lane.step(Event::Estimated(IntentId(1), Some(GAS)));
+    assert!(
+        matches!(&effects[..], [Effect::Estimate { intents, .. }] if intents[..] == [IntentId(1)])
+    );
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
     let TxFields { nonce, gas_limit, fees, .. } = **tx;
     assert_eq!((nonce, gas_limit), (5, 120));
     let signed = SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
     let hash = signed.hash;
-    let effects = lane.step(Event::Recorded { nonce, signed, fees });
+    let effects = lane.step(Event::Recorded { nonce, flight: FLIGHT, signed, fees, voids: false });
     assert!(matches!(effects[..], [Effect::Broadcast { nonce: 5, .. }]), "{effects:?}");
     assert_eq!(lane.step(Event::Sent { nonce, hash, outcome: SendOutcome::Accepted }), []);
     (lane, hash)
@@ -103,7 +109,7 @@ fn nothing_is_broadcast_before_it_is_recorded() {
     let mut lane = lane();
     lane.step(intent(1));
     lane.step(view(10, 5));
-    lane.step(Event::Estimated(IntentId(1), Some(GAS)));
+    lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
     for block in 11..30 {
         assert_eq!(lane.step(view(block, 5)), [], "the attempt is still being stored");
     }
@@ -116,13 +122,13 @@ fn a_receipt_below_finality_includes_and_at_finality_ends() {
     assert!(matches!(effects[..], [Effect::Look { nonce: 5, anchor: None, .. }]), "{effects:?}");
     let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
     let effects = lane.step(looked(Canonical::Unknown, found.clone()));
-    assert!(matches!(effects[..], [Effect::Include(IntentId(1), _)]));
+    assert!(matches!(effects[..], [Effect::Include(FLIGHT, _)]));
     assert_eq!(lane.pending_count(), 0);
     let effects = lane.step(view(13, 6));
     let anchored = matches!(effects[..], [Effect::Look { anchor: Some((11, _)), .. }]);
     assert!(anchored, "{effects:?}");
     let effects = lane.step(looked(Canonical::Yes, found));
-    assert!(matches!(effects[..], [Effect::Finalise(IntentId(1), _)]));
+    assert!(matches!(effects[..], [Effect::Finalise(FLIGHT, ..)]));
     assert!(lane.is_idle());
 }
 
@@ -155,21 +161,34 @@ fn a_missing_receipt_of_an_included_intent_proves_nothing_without_its_block_gone
     );
 }
 
+/// A look that finds nothing, and what the search it leads to says.
+fn missing(lane: &mut Lane, anchor: Canonical, search: Search) -> Vec<Effect> {
+    let effects = lane.step(looked(anchor, Look::Missing));
+    match &effects[..] {
+        [Effect::Search { nonce: 5, .. }] => lane.step(Event::Searched { nonce: 5, search }),
+        [] => Vec::new(),
+        _ => panic!("{effects:?}"),
+    }
+}
+
+fn is_lost(effects: &[Effect]) -> bool {
+    let alert = Alert::NonceUsedByAnother { intent: IntentId(1), nonce: 5 };
+    matches!(effects, [Effect::Lose(FLIGHT, _), Effect::Alert(found)] if *found == alert)
+}
+
 #[test]
-fn a_lost_nonce_needs_three_heads_finality_and_the_first_head_canonical() {
+fn without_a_search_a_lost_nonce_needs_three_heads_finality_and_the_first_head_canonical() {
     let (mut lane, _) = in_flight();
     for block in 11..15 {
         lane.step(view(block, 6));
-        assert_eq!(lane.step(looked(Canonical::Yes, Look::Missing)), [], "block {block}");
+        let effects = missing(&mut lane, Canonical::Yes, Search::Unavailable);
+        assert_eq!(effects, [], "block {block}");
     }
     lane.step(view(15, 6));
     assert_eq!(lane.step(looked(Canonical::Yes, Look::Unavailable)), []);
-    assert_eq!(lane.step(looked(Canonical::Unknown, Look::Missing)), []);
-    let effects = lane.step(looked(Canonical::Yes, Look::Missing));
-    let [Effect::Requeue(IntentId(1), _), Effect::Alert(alert)] = &effects[..] else {
-        panic!("{effects:?}")
-    };
-    assert_eq!(*alert, Alert::NonceUsedByAnother { intent: IntentId(1), nonce: 5 });
+    assert_eq!(missing(&mut lane, Canonical::Unknown, Search::Unavailable), []);
+    lane.step(view(16, 6));
+    assert!(is_lost(&missing(&mut lane, Canonical::Yes, Search::Unavailable)));
     assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
 }
 
@@ -177,12 +196,45 @@ fn a_lost_nonce_needs_three_heads_finality_and_the_first_head_canonical() {
 fn a_nonce_that_falls_back_clears_the_suspicion() {
     let (mut lane, _) = in_flight();
     lane.step(view(11, 6));
-    lane.step(looked(Canonical::Yes, Look::Missing));
+    missing(&mut lane, Canonical::Yes, Search::Unavailable);
     lane.step(view(12, 5));
-    lane.step(view(20, 6));
-    for _ in 0..5 {
-        assert_eq!(lane.step(looked(Canonical::Yes, Look::Missing)), []);
+    for block in 20..22 {
+        lane.step(view(block, 6));
+        assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), []);
     }
+}
+
+#[test]
+fn a_search_that_finds_another_transaction_gives_the_nonce_up_once_that_is_final() {
+    let foreign = Search::Found { hash: B256::repeat_byte(3), block: (11, hash(11)) };
+    let (mut lane, _) = in_flight();
+    lane.step(view(11, 6));
+    assert_eq!(missing(&mut lane, Canonical::Unknown, foreign), []);
+    lane.step(view(12, 6));
+    assert_eq!(missing(&mut lane, Canonical::Unknown, foreign), [], "not final");
+    lane.step(view(13, 6));
+    assert!(is_lost(&missing(&mut lane, Canonical::Unknown, foreign)));
+}
+
+#[test]
+fn what_the_chain_keeps_from_happening_twice_gets_another_nonce_at_once() {
+    let foreign = Search::Found { hash: B256::repeat_byte(3), block: (11, hash(11)) };
+    let (mut lane, _) = in_flight_of(|request| request.repeat_safe = true);
+    lane.step(view(11, 6));
+    assert!(is_lost(&missing(&mut lane, Canonical::Unknown, foreign)));
+    let effects = lane.step(view(12, 6));
+    assert!(matches!(&effects[..], [Effect::Estimate { .. }]), "{effects:?}");
+}
+
+#[test]
+fn a_search_that_finds_nothing_or_an_own_attempt_ends_nothing() {
+    let (mut lane, hash) = in_flight();
+    let own = Search::Found { hash, block: (11, B256::repeat_byte(8)) };
+    for (block, search) in (11..40).zip([own, Search::NotFound].into_iter().cycle()) {
+        lane.step(view(block, 6));
+        assert_eq!(missing(&mut lane, Canonical::Yes, search), []);
+    }
+    assert_eq!(lane.pending_count(), 1);
 }
 
 #[test]
@@ -212,9 +264,9 @@ fn nonces_follow_the_order_of_submission() {
     }
     assert_eq!(lane.step(view(10, 0)).len(), 3);
     for id in 1..=3 {
-        let effects = lane.step(Event::Estimated(IntentId(id), Some(GAS)));
-        let [Effect::Sign { intent, tx }] = &effects[..] else { panic!("{effects:?}") };
-        assert_eq!((*intent, tx.nonce), (IntentId(id), id - 1));
+        let effects = lane.step(Event::Estimated(vec![IntentId(id)], Some(GAS)));
+        let [Effect::Sign { intents, tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((&intents[..], tx.nonce), (&[IntentId(id)][..], id - 1));
     }
 }
 
@@ -223,7 +275,7 @@ fn an_attempt_that_was_not_signed_frees_its_nonce() {
     let mut lane = lane();
     lane.step(intent(1));
     lane.step(view(10, 0));
-    lane.step(Event::Estimated(IntentId(1), Some(GAS)));
+    lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
     let reason = "key is locked".to_owned();
     let effects = lane.step(Event::NotSigned { nonce: 0, reason });
     assert!(matches!(effects[..], [Effect::Note(IntentId(1), "not_signed", _)]));

@@ -6,6 +6,7 @@ use capstan_chain::Finality;
 use capstan_store::{FailureCode, IntentState, Store};
 
 use super::*;
+use crate::batching::Singles;
 use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 
@@ -37,8 +38,15 @@ fn stage() -> Stage {
     let config = EngineConfig { default, chains: HashMap::new() };
     let cancel = CancellationToken::new();
     let signers: Vec<Arc<dyn LaneSigner>> = vec![Arc::new(FakeSigner(SENDER))];
-    let engine =
-        Engine::start(Arc::new(store.clone()), seams, signers, config, cancel.clone()).unwrap();
+    let engine = Engine::start(
+        Arc::new(store.clone()),
+        seams,
+        signers,
+        Arc::new(Singles),
+        config,
+        cancel.clone(),
+    )
+    .unwrap();
     for chain in chains.clone() {
         let cancel = cancel.clone();
         tokio::spawn(async move {
@@ -52,19 +60,8 @@ fn stage() -> Stage {
 }
 
 fn intent(chain_id: ChainId, key: &str) -> NewIntent {
-    NewIntent {
-        idempotency_key: key.to_owned(),
-        chain_id,
-        sender: SENDER,
-        to: TARGET,
-        value: U256::ZERO,
-        data: Bytes::copy_from_slice(key.as_bytes()),
-        gas_limit: None,
-        max_cost: None,
-        not_before: None,
-        deadline: None,
-        label: key.to_owned(),
-    }
+    let data = Bytes::copy_from_slice(key.as_bytes());
+    NewIntent::new(key, LaneKey { chain_id, sender: SENDER }, TARGET, U256::ZERO, data)
 }
 
 #[tokio::test]
@@ -136,6 +133,7 @@ async fn a_chain_under_anothers_id_is_refused() {
         Arc::new(Store::open_in_memory().unwrap()),
         HashMap::from([(ChainId(1), chain)]),
         Vec::new(),
+        Arc::new(Singles),
         EngineConfig::default(),
         CancellationToken::new(),
     );

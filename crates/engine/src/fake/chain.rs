@@ -11,7 +11,7 @@ use capstan_chain::{
 use tokio::sync::Notify;
 
 use super::model::Model;
-use crate::chain::{Estimate, LaneChain};
+use crate::chain::{Estimate, LaneChain, NonceUse};
 
 /// What goes wrong. All off by default.
 #[derive(Clone, Debug, Default)]
@@ -162,7 +162,11 @@ impl LaneChain for FakeChain {
         let reverts = self.model().reverting.contains(&call.to);
         let data = Bytes::from_static(&[0x08, 0xc3, 0x79, 0xa0]);
         let l1_fee = self.model().l1_fee;
-        Ok(if reverts { Estimate::Revert(data) } else { Estimate::Gas { gas: 50_000, l1_fee } })
+        Ok(if reverts {
+            Estimate::Revert(data)
+        } else {
+            Estimate::Gas { gas: 50_000, rollup_fee: l1_fee }
+        })
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -213,5 +217,27 @@ impl LaneChain for FakeChain {
         let model = self.model();
         let highest = model.head().number.saturating_sub(lag);
         Ok(model.receipt(tx_hash, highest))
+    }
+
+    async fn nonce_use(
+        &self,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<NonceUse>, ChainError> {
+        self.enter("searching for a nonce").await?;
+        Ok(self.model().nonce_use(account, nonce, from, to))
+    }
+
+    async fn has_effect(
+        &self,
+        _from: Address,
+        call: &Call,
+        at: BlockTag,
+    ) -> Result<bool, ChainError> {
+        self.enter("asking for an effect").await?;
+        let highest = if let BlockTag::Number(number) = at { number } else { u64::MAX };
+        Ok(self.model().has_effect(&call.data, highest))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::chain::NonceUse;
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
 use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields, TxTarget};
@@ -164,6 +165,23 @@ impl Model {
                 logs: Vec::new(),
             })
         })
+    }
+
+    /// The transaction in blocks from `from` to `to` that used a nonce.
+    pub fn nonce_use(&self, account: Address, nonce: u64, from: u64, to: u64) -> Option<NonceUse> {
+        let blocks = self.blocks.iter().filter(|block| (from..=to).contains(&block.head.number));
+        blocks.flat_map(|block| block.txs.iter().map(move |mined| (block.head, mined))).find_map(
+            |(block, mined)| {
+                let is_it = mined.sender == account && mined.nonce == nonce;
+                is_it.then_some(NonceUse { tx_hash: mined.hash, block })
+            },
+        )
+    }
+
+    /// True if a transaction with this calldata went through at or below `highest`.
+    pub fn has_effect(&self, data: &Bytes, highest: u64) -> bool {
+        let blocks = self.blocks.iter().filter(|block| block.head.number <= highest);
+        blocks.flat_map(|block| &block.txs).any(|mined| mined.success && mined.data == *data)
     }
 
     /// Takes raw bytes, by the rules of real pools.

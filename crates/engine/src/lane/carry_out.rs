@@ -1,184 +1,286 @@
-//! Each effect, done.
+//! The effects of a round, done: those of one kind together, so that they share a commit of the
+//! store and a round trip to the chain. Effects of one round never depend on each other.
 
-use capstan_base::B256;
-use capstan_chain::{BlockTag, ChainError, SendOutcome, TxFields};
-use capstan_kit::{Clock, SystemClock, causes};
+use std::collections::VecDeque;
+
+use alloy_primitives::Bytes;
+use capstan_base::{B256, U256};
+use capstan_chain::{Call, SendOutcome, TxFields};
+use capstan_kit::causes;
 use capstan_store::{
-    Broadcast, Failure, Inclusion, IntentId, LaneKey, NewAttempt, NewIntent, StoreError,
+    Broadcast, BroadcastNote, Failure, Fence, FlightId, Inclusion, IntentId, ItemEnd, LaneKey,
+    NewAttempt, NewIntent, Signed, StoreError,
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Worker;
-use crate::core::{Canonical, Effect, Event, Look};
+use super::look::Question;
+use crate::config::TRANSFER_GAS;
+use crate::core::{Effect, Event};
 use crate::telemetry;
 use crate::waiters::Outcome;
 
-/// Gas of a bare transfer, which is what an empty transaction to oneself is.
-const TRANSFER_GAS: u64 = 21_000;
+/// Writes that wait for one commit together.
+const WRITES: usize = 256;
+
+/// Searches and questions at once: they are rare, and each takes several reads.
+const SEARCHES: usize = 4;
+
+/// A round's effects by kind, each in the order of asking: intents get nonces in the order of
+/// submission.
+#[derive(Default)]
+struct Sorted {
+    estimates: Vec<(Vec<IntentId>, Call)>,
+    asks: Vec<(IntentId, Call, Option<u64>)>,
+    signs: Vec<(Vec<IntentId>, TxFields, U256, bool)>,
+    broadcasts: Vec<(u64, B256, Bytes)>,
+    looks: Vec<Question>,
+    searches: Vec<(u64, u64, u64)>,
+    writes: Vec<Effect>,
+}
+
+impl Sorted {
+    fn of(effects: Vec<Effect>) -> Self {
+        let mut sorted = Self::default();
+        for effect in effects {
+            match effect {
+                Effect::Estimate { intents, call } => sorted.estimates.push((intents, call)),
+                Effect::Ask { intent, call, final_height } => {
+                    sorted.asks.push((intent, call, final_height));
+                }
+                Effect::Sign { intents, tx, rollup_fee, voids } => {
+                    sorted.signs.push((intents, *tx, rollup_fee, voids));
+                }
+                Effect::Broadcast { nonce, hash, raw } => {
+                    sorted.broadcasts.push((nonce, hash, raw));
+                }
+                Effect::Look { nonce, hashes, anchor } => {
+                    sorted.looks.push(Question { nonce, hashes, anchor });
+                }
+                Effect::Search { nonce, from, to } => sorted.searches.push((nonce, from, to)),
+                write => sorted.writes.push(write),
+            }
+        }
+        sorted
+    }
+}
 
 impl Worker {
-    /// Does one thing the core asked for, and says what came of it. Only the store can fail; what
-    /// a chain or a signer refuses is an event.
-    pub(super) async fn carry_out(&self, effect: Effect) -> Result<Option<Event>, StoreError> {
+    /// Does what the core asked for, and says what came of it. Only the store can fail; what a chain
+    /// or a signer refuses is an event.
+    pub(super) async fn carry_out(
+        &self,
+        fence: Fence,
+        effects: Vec<Effect>,
+    ) -> Result<VecDeque<Event>, StoreError> {
+        let sorted = Sorted::of(effects);
+        stream::iter(sorted.writes)
+            .map(|write| self.write(fence, write))
+            .buffered(WRITES)
+            .try_collect::<()>()
+            .await?;
+        let mut events: VecDeque<Event> = self.estimate(sorted.estimates).await.into();
+        let signed: Vec<Event> = stream::iter(sorted.signs)
+            .map(|(intents, tx, rollup_fee, voids)| {
+                self.sign(fence, intents, tx, rollup_fee, voids)
+            })
+            .buffered(WRITES)
+            .try_collect()
+            .await?;
+        events.extend(signed);
+        events.extend(self.broadcast(sorted.broadcasts).await?);
+        events.extend(self.look(sorted.looks).await);
+        let searched: Vec<Event> = stream::iter(sorted.searches)
+            .map(|(nonce, from, to)| self.search(nonce, from, to))
+            .buffered(SEARCHES)
+            .collect()
+            .await;
+        events.extend(searched);
+        let asked: Vec<Event> = stream::iter(sorted.asks)
+            .map(async |(intent, call, final_height)| {
+                Event::Asked(intent, self.ask(&call, final_height).await)
+            })
+            .buffered(SEARCHES)
+            .collect()
+            .await;
+        events.extend(asked);
+        Ok(events)
+    }
+
+    async fn write(&self, fence: Fence, effect: Effect) -> Result<(), StoreError> {
         match effect {
-            Effect::Estimate { intent, call } => {
-                let estimate = self.chain.estimate(self.key.sender, &call).await;
-                let estimate = estimate.inspect_err(|error| self.log_chain_error(error)).ok();
-                return Ok(Some(Event::Estimated(intent, estimate)));
+            Effect::Include(flight, inclusion) => {
+                self.log(flight, &inclusion, "included in a block");
+                self.store.record_inclusion(fence, flight, inclusion).await
             }
-            Effect::Sign { intent, tx } => return self.sign(intent, &tx).await.map(Some),
-            Effect::Broadcast { nonce, hash, raw } => {
-                let outcome = self.chain.send_raw(&raw).await;
-                let (broadcast, detail) = broadcast_row(&outcome);
-                tracing::debug!(
-                    chain_id = self.key.chain_id.0, nonce, tx_hash = %hash, ?outcome, "sent"
-                );
-                self.store.note_broadcast(hash, broadcast, detail).await?;
-                return Ok(Some(Event::Sent { nonce, hash, outcome }));
+            Effect::Unmine(flight, detail) => {
+                tracing::warn!(chain_id = self.key.chain_id.0, %flight, detail, "reorganised");
+                self.store.record_reorg(fence, flight, detail).await
             }
-            Effect::Look { nonce, hashes, anchor } => {
-                return Ok(Some(self.look(nonce, &hashes, anchor).await));
+            Effect::Finalise(flight, inclusion, ends) => {
+                self.finalise(fence, flight, inclusion, ends).await
             }
-            Effect::Include(id, inclusion) => {
-                self.log(id, "included in a block");
-                self.store.record_inclusion(id, inclusion).await?;
+            Effect::Lose(flight, detail) => self.store.record_lost(fence, flight, detail).await,
+            Effect::Fail(id, failure) => {
+                self.store.record_failure(fence, id, failure.clone()).await?;
+                self.tell_failed(id, failure);
+                Ok(())
             }
-            Effect::Unmine(id, detail) => {
-                tracing::warn!(chain_id = self.key.chain_id.0, intent = %id, detail, "reorganised");
-                self.store.record_reorg(id, detail).await?;
-            }
-            Effect::Finalise(id, inclusion) => self.finalise(id, inclusion).await?,
-            Effect::Fail(id, failure) => self.fail(id, failure).await?,
-            Effect::Requeue(id, detail) => self.store.requeue(id, detail).await?,
-            Effect::Note(id, what, detail) => self.store.note(id, what, detail).await?,
+            Effect::Note(id, what, detail) => self.store.note(id, what, detail).await,
             Effect::FillGap { nonce, blocked } => {
                 self.store.submit_intent(self.gap_filler(nonce, blocked)).await?;
                 // Taken up without waiting for the next look at the outbox.
                 self.wake.notify_one();
+                Ok(())
             }
-            Effect::Alert(alert) => telemetry::alert(self.key, &alert),
+            Effect::Alert(alert) => {
+                telemetry::alert(self.key, &alert);
+                Ok(())
+            }
+            Effect::Estimate { .. }
+            | Effect::Ask { .. }
+            | Effect::Sign { .. }
+            | Effect::Broadcast { .. }
+            | Effect::Look { .. }
+            | Effect::Search { .. } => Ok(()),
         }
-        Ok(None)
+    }
+
+    async fn estimate(&self, asked: Vec<(Vec<IntentId>, Call)>) -> Vec<Event> {
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let (intents, calls): (Vec<_>, Vec<Call>) = asked.into_iter().unzip();
+        let mut answers = self.chain.estimate_many(self.key.sender, &calls).await.into_iter();
+        let event = |intents| {
+            let answer = answers
+                .next()
+                .and_then(|answer| answer.inspect_err(|error| self.log_chain_error(error)).ok());
+            Event::Estimated(intents, answer)
+        };
+        intents.into_iter().map(event).collect()
     }
 
     /// Signs, stores, and only then lets the bytes go on.
-    async fn sign(&self, intent: IntentId, tx: &TxFields) -> Result<Event, StoreError> {
+    async fn sign(
+        &self,
+        fence: Fence,
+        intents: Vec<IntentId>,
+        tx: TxFields,
+        rollup_fee: U256,
+        voids: bool,
+    ) -> Result<Event, StoreError> {
         let nonce = tx.nonce;
-        let signed = match self.signer.sign(tx).await {
+        let signed = match self.signer.sign(&tx).await {
             Ok(signed) => signed,
             Err(error) => return Ok(Event::NotSigned { nonce, reason: causes(&error) }),
         };
+        let count = intents.len();
         let attempt = NewAttempt {
-            intent,
+            intents,
             nonce,
-            tx_hash: signed.hash,
-            raw: signed.raw.clone(),
-            gas_limit: tx.gas_limit,
-            max_fee: tx.fees.max_fee(),
-            priority_fee: tx.fees.priority_fee(),
-            signed_at: SystemClock.now(),
+            signed: Signed {
+                tx_hash: signed.hash,
+                raw: signed.raw.clone(),
+                voids,
+                gas_limit: tx.gas_limit,
+                max_fee: tx.fees.max_fee(),
+                priority_fee: tx.fees.priority_fee(),
+                rollup_fee,
+                signed_at: self.clock.now(),
+            },
         };
-        let number = self.store.record_attempt(attempt).await?;
+        let recorded = self.store.record_attempt(fence, attempt).await?;
         telemetry::count(telemetry::ATTEMPTS, self.key);
         tracing::info!(
-            chain_id = self.key.chain_id.0, %intent, nonce, attempt = number,
-            tx_hash = %signed.hash, max_fee = tx.fees.max_fee(), "signed and stored"
+            chain_id = self.key.chain_id.0, flight = %recorded.flight, intents = count, nonce,
+            attempt = recorded.number, tx_hash = %signed.hash, max_fee = tx.fees.max_fee(), voids,
+            "signed and stored"
         );
-        Ok(Event::Recorded { nonce, signed, fees: tx.fees })
+        Ok(Event::Recorded { nonce, flight: recorded.flight, signed, fees: tx.fees, voids })
     }
 
-    async fn look(&self, nonce: u64, hashes: &[B256], anchor: Option<(u64, B256)>) -> Event {
-        let mut look = Look::Missing;
-        // Newest first: it is the likeliest to have been mined.
-        for hash in hashes.iter().rev().copied() {
-            match self.chain.receipt(hash).await {
-                Ok(Some(receipt)) => {
-                    let block = (receipt.block_number, receipt.block_hash);
-                    let canonical = self.canonical(Some(block)).await;
-                    look = Look::Found { hash, receipt, canonical };
-                    if canonical == Canonical::Yes {
-                        break;
-                    }
+    async fn broadcast(
+        &self,
+        broadcasts: Vec<(u64, B256, Bytes)>,
+    ) -> Result<Vec<Event>, StoreError> {
+        if broadcasts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let raws: Vec<Bytes> = broadcasts.iter().map(|(_, _, raw)| raw.clone()).collect();
+        let mut outcomes = self.chain.send_many(&raws).await;
+        let unasked = SendOutcome::Unknown("it was not sent".to_owned());
+        outcomes.resize(broadcasts.len(), unasked);
+        let sent = || broadcasts.iter().zip(&outcomes);
+        let notes = sent().map(|((nonce, hash, _), outcome)| {
+            tracing::debug!(
+                chain_id = self.key.chain_id.0, nonce, tx_hash = %hash, ?outcome, "sent"
+            );
+            let (broadcast, detail) = broadcast_row(outcome);
+            BroadcastNote { tx_hash: *hash, broadcast, detail }
+        });
+        self.store.note_broadcasts(notes.collect()).await?;
+        let events = sent().map(|((nonce, hash, _), outcome)| {
+            let (nonce, hash, outcome) = (*nonce, *hash, outcome.clone());
+            Event::Sent { nonce, hash, outcome }
+        });
+        Ok(events.collect())
+    }
+
+    async fn finalise(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        mined: Inclusion,
+        ends: Vec<(IntentId, ItemEnd)>,
+    ) -> Result<(), StoreError> {
+        self.store.record_final(fence, flight, mined, ends.clone()).await?;
+        self.log(flight, &mined, "final");
+        telemetry::count(telemetry::MINED, self.key);
+        for (id, end) in ends {
+            match end {
+                ItemEnd::Final { success } => {
+                    telemetry::ended(self.key, if success { "success" } else { "reverted" });
+                    let outcome = Outcome::of_inclusion(&Inclusion { success, ..mined });
+                    self.waiters.tell(id, &outcome);
                 }
-                Ok(None) => {}
-                Err(error) => {
-                    self.log_chain_error(&error);
-                    if look == Look::Missing {
-                        look = Look::Unavailable;
-                    }
+                ItemEnd::Failed(failure) => self.tell_failed(id, failure),
+                ItemEnd::Queued(reason) => {
+                    telemetry::ended(self.key, "isolated");
+                    tracing::warn!(
+                        chain_id = self.key.chain_id.0, intent = %id, reason,
+                        "failed in its batch, and goes alone now"
+                    );
                 }
             }
         }
-        let anchor = self.canonical(anchor).await;
-        Event::Looked { nonce, attempts: hashes.len(), anchor, look }
-    }
-
-    async fn canonical(&self, block: Option<(u64, B256)>) -> Canonical {
-        let Some((number, hash)) = block else { return Canonical::Unknown };
-        match self.chain.block(BlockTag::Number(number)).await {
-            Ok(Some(found)) if found.hash == hash => Canonical::Yes,
-            Ok(Some(_)) => Canonical::No,
-            // No block there: this node may lag.
-            Ok(None) => Canonical::Unknown,
-            Err(error) => {
-                self.log_chain_error(&error);
-                Canonical::Unknown
-            }
-        }
-    }
-
-    async fn finalise(&self, id: IntentId, mined: Inclusion) -> Result<(), StoreError> {
-        self.store.record_final(id, mined).await?;
-        self.log(id, "final");
-        telemetry::ended(self.key, if mined.success { "success" } else { "reverted" });
-        let outcome = Outcome::Final {
-            tx_hash: mined.tx_hash,
-            block: mined.block_number,
-            success: mined.success,
-            gas_used: mined.gas_used,
-            effective_gas_price: mined.effective_gas_price,
-        };
-        self.waiters.tell(id, &outcome);
         Ok(())
     }
 
-    async fn fail(&self, id: IntentId, failure: Failure) -> Result<(), StoreError> {
-        self.store.record_failure(id, failure.clone()).await?;
+    fn tell_failed(&self, id: IntentId, failure: Failure) {
         tracing::warn!(
             chain_id = self.key.chain_id.0, intent = %id, code = %failure.code,
             detail = failure.detail, "given up"
         );
         telemetry::ended(self.key, failure.code.as_str());
         self.waiters.tell(id, &Outcome::Failed(failure));
-        Ok(())
     }
 
     fn gap_filler(&self, nonce: u64, blocked: IntentId) -> NewIntent {
         let LaneKey { chain_id, sender } = self.key;
+        let key = format!("gap/{chain_id}/{sender}/{nonce}/{blocked}");
         NewIntent {
-            idempotency_key: format!("gap/{chain_id}/{sender}/{nonce}/{blocked}"),
-            chain_id,
-            sender,
-            to: sender,
-            value: capstan_base::U256::ZERO,
-            data: Default::default(),
             gas_limit: Some(TRANSFER_GAS),
-            max_cost: None,
-            not_before: None,
-            deadline: None,
+            repeat_safe: true,
             label: format!("fills nonce {nonce}"),
+            ..NewIntent::new(key, self.key, sender, U256::ZERO, Bytes::new())
         }
     }
 
-    fn log(&self, intent: IntentId, what: &'static str) {
-        tracing::info!(chain_id = self.key.chain_id.0, %intent, "{what}");
-    }
-
-    fn log_chain_error(&self, error: &ChainError) {
-        telemetry::count(telemetry::CHAIN_ERRORS, self.key);
-        tracing::warn!(
-            chain_id = self.key.chain_id.0,
-            error = error as &dyn std::error::Error,
-            "the chain did not answer"
+    fn log(&self, flight: FlightId, mined: &Inclusion, what: &'static str) {
+        tracing::info!(
+            chain_id = self.key.chain_id.0, %flight, tx_hash = %mined.tx_hash,
+            block = mined.block_number, success = mined.success, "{what}"
         );
     }
 }

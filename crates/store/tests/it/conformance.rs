@@ -213,6 +213,11 @@ async fn intents_of_a_lost_flight_are_free_for_another_nonce() {
         assert_eq!(store.history(ids[0]).await.unwrap()[0].what, "requeued");
         // The transaction that had used the nonce may be reorganised away.
         store.record_attempt(fence, attempt(&ids[1..2], 0, 3)).await.unwrap();
+        let again = store.intent(ids[1]).await.unwrap().unwrap().place.unwrap().flight;
+        store.record_lost(fence, again, "once more".to_owned()).await.unwrap();
+        let same = store.record_attempt(fence, attempt(&ids[1..2], 0, 3)).await.unwrap();
+        assert_eq!(same.number, 0, "the same bytes, in another flight");
+        assert_ne!(same.flight, again);
     })
     .await;
 }

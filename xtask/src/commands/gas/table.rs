@@ -28,7 +28,7 @@ const fn operation(
 
 /// Budgets, and the public system's gas for the nearest transaction: session of a native coin or of
 /// an ERC-20, close for the first and for a later session of a host, timeout with one proof.
-const OPERATIONS: [Operation; 18] = [
+const OPERATIONS: [Operation; 20] = [
     operation("open_native", "open, native coin", 65_000, Some(375_986)),
     operation("open_erc20", "open, ERC-20", 100_000, Some(440_742)),
     operation("open_erc20_next", "open, ERC-20, next", 100_000, Some(389_442)),
@@ -46,6 +46,8 @@ const OPERATIONS: [Operation; 18] = [
         28_000,
         None,
     ),
+    operation("self_batch_50_each", "self-batch, each of 50, native", 36_000, None),
+    operation("self_batch_50_each_erc20", "self-batch, each of 50, ERC-20", 36_000, None),
     operation("request_close", "close asked by the renter", 45_000, None),
     operation("finalize", "close finalised", 65_000, None),
     operation("timeout", "timeout by anyone", 65_000, Some(243_405)),

@@ -1,19 +1,22 @@
 //! A lane on a fake chain, with a store that can be killed before or after any write.
 
+use core::time::Duration;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::Finality;
+use capstan_kit::SystemClock;
 use capstan_store::{
-    Attempt, Broadcast, EngineStore, Failure, HistoryRow, Inclusion, Intent, IntentFilter,
-    IntentId, IntentOutcome, IntentState, LaneKey, LaneSnapshot, NewAttempt, NewIntent, Result,
-    Store,
+    Attempt, BroadcastNote, EngineStore, Failure, Fence, FlightId, HistoryRow, Inclusion, Intent,
+    IntentFilter, IntentId, IntentOutcome, IntentState, ItemEnd, LaneKey, LaneSnapshot, NewAttempt,
+    NewIntent, Recorded, Result, Store,
 };
 use tokio::sync::Notify;
 
 use super::super::{Running, Worker};
+use crate::batching::Singles;
 use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 use crate::waiters::Waiters;
@@ -92,41 +95,73 @@ impl EngineStore for KillableStore {
     async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot> {
         let snapshot = self.inner.lane_snapshot(lane).await?;
         // A write that a kill cut off may have been made all the same: what is read is stored.
-        let read = snapshot.attempts.iter().map(|attempt| attempt.signed.tx_hash);
+        let read = snapshot.flights.iter().flat_map(|flight| &flight.attempts);
+        let read = read.map(|attempt| attempt.signed.tx_hash);
         self.stored.lock().unwrap().extend(read);
         Ok(snapshot)
     }
-    async fn record_attempt(&self, attempt: NewAttempt) -> Result<u32> {
-        let hash = attempt.tx_hash;
+    async fn acquire_lane(
+        &self,
+        lane: LaneKey,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<Fence>> {
+        self.inner.acquire_lane(lane, owner, lease).await
+    }
+    async fn renew_lane(&self, fence: Fence, lease: Duration) -> Result<bool> {
+        self.inner.renew_lane(fence, lease).await
+    }
+    async fn release_lane(&self, fence: Fence) -> Result<()> {
+        self.inner.release_lane(fence).await
+    }
+    async fn queued(
+        &self,
+        lane: LaneKey,
+        after: Option<IntentId>,
+        limit: u32,
+    ) -> Result<Vec<Intent>> {
+        self.inner.queued(lane, after, limit).await
+    }
+    async fn submitted(&self, lane: LaneKey) {
+        self.inner.submitted(lane).await;
+    }
+    async fn record_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<Recorded> {
+        let hash = attempt.signed.tx_hash;
         self.write(async {
-            let number = EngineStore::record_attempt(&self.inner, attempt).await?;
+            let recorded = self.inner.record_attempt(fence, attempt).await?;
             self.stored.lock().unwrap().insert(hash);
-            Ok(number)
+            Ok(recorded)
         })
         .await
     }
-    async fn note_broadcast(
+    async fn note_broadcasts(&self, notes: Vec<BroadcastNote>) -> Result<()> {
+        self.write(self.inner.note_broadcasts(notes)).await
+    }
+    async fn record_inclusion(
         &self,
-        hash: B256,
-        broadcast: Broadcast,
-        detail: Option<String>,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
     ) -> Result<()> {
-        self.write(self.inner.note_broadcast(hash, broadcast, detail)).await
+        self.write(self.inner.record_inclusion(fence, flight, inclusion)).await
     }
-    async fn record_inclusion(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
-        self.write(self.inner.record_inclusion(id, inclusion)).await
+    async fn record_reorg(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()> {
+        self.write(self.inner.record_reorg(fence, flight, detail)).await
     }
-    async fn record_reorg(&self, id: IntentId, detail: String) -> Result<()> {
-        self.write(self.inner.record_reorg(id, detail)).await
+    async fn record_final(
+        &self,
+        fence: Fence,
+        flight: FlightId,
+        inclusion: Inclusion,
+        ends: Vec<(IntentId, ItemEnd)>,
+    ) -> Result<()> {
+        self.write(self.inner.record_final(fence, flight, inclusion, ends)).await
     }
-    async fn record_final(&self, id: IntentId, inclusion: Inclusion) -> Result<()> {
-        self.write(self.inner.record_final(id, inclusion)).await
+    async fn record_lost(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()> {
+        self.write(self.inner.record_lost(fence, flight, detail)).await
     }
-    async fn record_failure(&self, id: IntentId, failure: Failure) -> Result<()> {
-        self.write(self.inner.record_failure(id, failure)).await
-    }
-    async fn requeue(&self, id: IntentId, detail: String) -> Result<()> {
-        self.write(self.inner.requeue(id, detail)).await
+    async fn record_failure(&self, fence: Fence, id: IntentId, failure: Failure) -> Result<()> {
+        self.write(self.inner.record_failure(fence, id, failure)).await
     }
     async fn note(&self, id: IntentId, what: &'static str, detail: String) -> Result<()> {
         self.write(self.inner.note(id, what, detail)).await
@@ -167,7 +202,10 @@ impl Rig {
         let worker = Worker {
             key: LaneKey { chain_id: CHAIN, sender: SENDER },
             config: lane_config,
+            owner: "engine".to_owned(),
             store: Arc::clone(&store) as Arc<dyn EngineStore>,
+            batching: Arc::new(Singles),
+            clock: Arc::new(SystemClock),
             chain: Arc::clone(&chain) as Arc<dyn crate::chain::LaneChain>,
             signer: Arc::new(FakeSigner(SENDER)),
             waiters: Arc::new(Waiters::default()),
@@ -177,19 +215,9 @@ impl Rig {
     }
 
     pub(crate) fn intent(key: &str) -> NewIntent {
-        NewIntent {
-            idempotency_key: key.to_owned(),
-            chain_id: CHAIN,
-            sender: SENDER,
-            to: TARGET,
-            value: U256::ZERO,
-            data: key.as_bytes().to_vec().into(),
-            gas_limit: None,
-            max_cost: None,
-            not_before: None,
-            deadline: None,
-            label: key.to_owned(),
-        }
+        let lane = LaneKey { chain_id: CHAIN, sender: SENDER };
+        let data = key.as_bytes().to_vec().into();
+        NewIntent { label: key.to_owned(), ..NewIntent::new(key, lane, TARGET, U256::ZERO, data) }
     }
 
     pub(crate) async fn submit(&self, intent: NewIntent) -> IntentId {
@@ -199,7 +227,9 @@ impl Rig {
     /// One round; a kill, if one is set and reached, drops the lane in the middle of it.
     pub(crate) async fn round(&mut self) {
         if self.running.is_none() {
-            self.running = Some(self.worker.restore().await.unwrap());
+            let (lane, lease) = (self.worker.key, Duration::from_secs(60));
+            let fence = self.store.acquire_lane(lane, "engine", lease).await.unwrap().unwrap();
+            self.running = Some(self.worker.restore(fence).await.unwrap());
         }
         let killed = {
             let running = self.running.as_mut().unwrap();
@@ -251,6 +281,10 @@ impl Rig {
 
     pub(crate) async fn state(&self, id: IntentId) -> IntentState {
         self.stored(id).await.state
+    }
+
+    pub(crate) async fn nonce(&self, id: IntentId) -> Option<u64> {
+        self.stored(id).await.place.map(|place| place.nonce)
     }
 
     pub(crate) async fn attempts(&self, id: IntentId) -> Vec<Attempt> {

@@ -107,13 +107,13 @@ async fn a_nonce_used_by_another_is_given_up_only_at_finality() {
     let id = rig.submit(Rig::intent("a")).await;
     rig.round().await;
     rig.chain.model().mine_foreign(SENDER);
-    for _ in 0..DEPTH {
+    for _ in 1..DEPTH {
         rig.go_on(1).await;
-        assert_eq!(rig.stored(id).await.nonce, Some(0), "too early");
+        assert_eq!(rig.nonce(id).await, Some(0), "too early");
     }
     rig.go_on(14).await;
     let intent = rig.stored(id).await;
-    assert_eq!((intent.state, intent.nonce), (IntentState::Final, Some(1)));
+    assert_eq!((intent.state, rig.nonce(id).await), (IntentState::Final, Some(1)));
     assert_eq!(rig.words(id).await, ["requeued"]);
     assert_eq!(rig.attempts(id).await.len(), 2);
     assert_eq!(rig.effects("a"), 1);
@@ -130,7 +130,7 @@ async fn a_foreign_transaction_that_is_reorganised_away_takes_no_nonce() {
     rig.chain.reorg(3, false);
     rig.go_on(14).await;
     let intent = rig.stored(id).await;
-    assert_eq!((intent.state, intent.nonce), (IntentState::Final, Some(0)));
+    assert_eq!((intent.state, rig.nonce(id).await), (IntentState::Final, Some(0)));
     assert_eq!(rig.effects("a"), 1);
 }
 
@@ -228,7 +228,7 @@ async fn a_cap_below_todays_price_takes_no_nonce() {
 
 #[tokio::test]
 async fn the_window_bounds_what_waits_for_a_block() {
-    let mut rig = Rig::new(|config| config.window = 4);
+    let mut rig = Rig::new(|config| (config.window, config.max_window) = (4, 4));
     for n in 0..10 {
         rig.submit(Rig::intent(&n.to_string())).await;
     }
@@ -345,12 +345,12 @@ async fn a_gap_is_filled_by_the_next_intent_or_by_the_lane_itself() {
         rig.chain.model().mine_foreign(SENDER);
         let behind = rig.submit(Rig::intent("behind")).await;
         rig.round().await;
-        assert_eq!(rig.stored(behind).await.nonce, Some(1));
+        assert_eq!(rig.nonce(behind).await, Some(1));
         rig.chain.reorg(1, false);
         if with_intent {
             let filler = rig.submit(Rig::intent("filler")).await;
             rig.round().await;
-            assert_eq!(rig.stored(filler).await.nonce, Some(0));
+            assert_eq!(rig.nonce(filler).await, Some(0));
         }
         rig.go_on(14).await;
         assert_eq!(rig.state(behind).await, IntentState::Final, "{with_intent}");

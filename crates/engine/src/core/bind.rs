@@ -1,0 +1,203 @@
+//! From an estimate to a nonce, or to the end of an intent that would revert.
+
+use capstan_base::U256;
+use capstan_chain::TxFields;
+use capstan_store::{Failure, FailureCode, Intent, IntentId};
+
+use super::effect::{Alert, Effect};
+use super::event::{Answer, View, revert_text};
+use super::fees;
+use super::flight::Flight;
+use super::lane::{Lane, call};
+use crate::chain::Estimate;
+
+/// Looks at the chain that must agree on a revert when no new block comes, as on a chain that mines
+/// on demand. Where blocks come, two looks at distinct heads do.
+const REVERTS_ON_ONE_HEAD: u32 = 3;
+
+impl Lane {
+    pub(super) fn estimated(
+        &mut self,
+        mut ids: Vec<IntentId>,
+        estimate: Option<Estimate>,
+    ) -> Vec<Effect> {
+        self.estimates = self.estimates.saturating_sub(1);
+        let Some(view) = self.view.clone() else { return Vec::new() };
+        let views = self.views;
+        ids.retain(|id| self.queue.contains_key(id));
+        for id in &ids {
+            if let Some(waiting) = self.queue.get_mut(id) {
+                waiting.is_asked = false;
+                if !matches!(estimate, Some(Estimate::Revert(_))) {
+                    waiting.reverts = None;
+                }
+                if estimate.is_none() {
+                    waiting.hold(views);
+                }
+            }
+        }
+        match (estimate, &ids[..]) {
+            (None, _) | (_, []) => Vec::new(),
+            (Some(Estimate::Revert(data)), [id]) => self.reverted(*id, &view, &revert_text(&data)),
+            // The one at fault is in one half.
+            (Some(Estimate::Revert(_)), _) => {
+                self.part(&ids, ids.len().div_ceil(2));
+                Vec::new()
+            }
+            (Some(Estimate::Gas { gas, rollup_fee }), _) => self.bind(&ids, gas, rollup_fee, &view),
+        }
+    }
+
+    /// A revert counts if nothing of this lane that comes first could change it, and if a second
+    /// look agrees: one node may lag behind what another has just mined. Then the chain is asked
+    /// whether the effect is there already.
+    fn reverted(&mut self, id: IntentId, view: &View, detail: &str) -> Vec<Effect> {
+        let flying = self.flights.values().any(|flight| {
+            flight.is_pending() && flight.intents.iter().any(|carried| carried.id < id)
+        });
+        let earlier = self.queue.range(..id).any(|(_, waiting)| waiting.is_due(view));
+        let views = self.views;
+        let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
+        waiting.resume_at = views.saturating_add(1);
+        if flying || earlier || !waiting.may_believe_revert(view) {
+            waiting.reverts = None;
+            return Vec::new();
+        }
+        let head = view.head.number;
+        let (first, count) = waiting.reverts.unwrap_or((head, 0));
+        let count = count.saturating_add(1);
+        waiting.reverts = Some((first, count));
+        waiting.reason = detail.to_owned();
+        if (count >= 2 && head > first) || count >= REVERTS_ON_ONE_HEAD {
+            waiting.is_asked = true;
+            let (call, final_height) = (call(&waiting.intent), view.final_height);
+            return vec![Effect::Ask { intent: id, call, final_height }];
+        }
+        Vec::new()
+    }
+
+    /// The call would revert; now it is known whether that is because its effect is there.
+    pub(super) fn asked(&mut self, id: IntentId, answer: Answer) -> Vec<Effect> {
+        let views = self.views;
+        let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
+        waiting.is_asked = false;
+        let failure = match answer {
+            Answer::NotFinal | Answer::Unavailable => {
+                waiting.hold(views);
+                return Vec::new();
+            }
+            Answer::Done => Failure {
+                code: FailureCode::AlreadyDone,
+                detail: format!("it would revert with {}", waiting.reason),
+            },
+            Answer::NotDone => {
+                Failure { code: FailureCode::Reverted, detail: waiting.reason.clone() }
+            }
+        };
+        self.queue.remove(&id);
+        vec![Effect::Fail(id, failure)]
+    }
+
+    /// Gives intents the lowest free nonce, if it is worth it and the account and their budgets can
+    /// pay.
+    fn bind(&mut self, ids: &[IntentId], gas: u64, rollup_fee: U256, view: &View) -> Vec<Effect> {
+        let effects = self.refuse_uneconomic(ids, gas, rollup_fee, view);
+        if let Some(effects) = effects {
+            return effects;
+        }
+        if self.window.room(self.pending_count()) == 0 {
+            return Vec::new();
+        }
+        let Some(first) = ids.first().copied() else { return Vec::new() };
+        let intents: Vec<Intent> =
+            ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.intent.clone()).collect();
+        let Some(call) = self.call_of(intents.iter()) else { return Vec::new() };
+        let margin = gas
+            .checked_mul(self.config.gas_margin_percent)
+            .and_then(|gas| gas.checked_div(100))
+            .unwrap_or(0);
+        let gas_limit = match &intents[..] {
+            [single] => single.request.gas_limit.unwrap_or(gas.saturating_add(margin)),
+            _ => gas.saturating_add(margin),
+        };
+        if ids.len() > 1 && gas_limit > self.config.max_gas {
+            self.part(ids, ids.len().div_ceil(2));
+            return Vec::new();
+        }
+        let budget = fees::shared_budget(intents.iter().map(|intent| &intent.request));
+        let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
+        let Some(fees) = fees::first(view.gas_price, cap) else {
+            let detail = format!("gas costs more than {cap} wei per gas now");
+            self.hold(ids);
+            let note = |id: &IntentId| Effect::Note(*id, "cap_reached", detail.clone());
+            return ids.iter().map(note).collect();
+        };
+        let nonce = self.free_nonce(view);
+        let mut flight = Flight::signing(intents, gas_limit, rollup_fee, fees.max_fee());
+        flight.unused_at = (nonce >= view.account_nonce).then_some(view.head.number);
+        let (needed, available) = (flight.committed(), self.available(view));
+        if needed > available {
+            self.hold(ids);
+            let detail = format!("needs {needed} wei");
+            let note = |id: &IntentId| Effect::Note(*id, "insufficient_funds", detail.clone());
+            let mut effects: Vec<Effect> = ids.iter().map(note).collect();
+            let alert = Alert::InsufficientFunds { intent: first, needed, available };
+            effects.push(Effect::Alert(alert));
+            return effects;
+        }
+        for id in ids {
+            self.queue.remove(id);
+        }
+        self.flights.insert(nonce, flight);
+        let tx = TxFields::of_call(self.key.chain_id, nonce, &call, gas_limit, fees);
+        let (tx, intents) = (Box::new(tx), ids.to_vec());
+        vec![Effect::Sign { intents, tx, rollup_fee, voids: false }]
+    }
+
+    /// If some are not worth their share of the cost, those wait for company or a lower price, and
+    /// the others are asked for again without them.
+    fn refuse_uneconomic(
+        &mut self,
+        ids: &[IntentId],
+        gas: u64,
+        rollup_fee: U256,
+        view: &View,
+    ) -> Option<Vec<Effect>> {
+        let share = fees::share(view.gas_price, gas, rollup_fee, ids.len());
+        let least = share
+            .saturating_mul(U256::from(self.config.worth_percent))
+            .checked_div(U256::from(100))
+            .unwrap_or(share);
+        let views = self.views;
+        let mut effects = Vec::new();
+        for id in ids {
+            let Some(waiting) = self.queue.get_mut(id) else { continue };
+            match waiting.intent.request.worth {
+                Some(worth) if worth < least => {
+                    waiting.uneconomic = Some((ids.len(), views));
+                    let detail = format!("worth {worth} wei, and its share of the cost is {share}");
+                    effects.push(Effect::Note(*id, "uneconomic", detail));
+                }
+                _ => waiting.uneconomic = None,
+            }
+        }
+        (!effects.is_empty()).then_some(effects)
+    }
+
+    fn hold(&mut self, ids: &[IntentId]) {
+        let views = self.views;
+        for id in ids {
+            if let Some(waiting) = self.queue.get_mut(id) {
+                waiting.hold(views);
+            }
+        }
+    }
+
+    /// Wei beyond what is already in flight.
+    fn available(&self, view: &View) -> U256 {
+        self.flights
+            .values()
+            .filter(|flight| flight.is_pending())
+            .fold(view.balance, |left, flight| left.saturating_sub(flight.committed()))
+    }
+}
