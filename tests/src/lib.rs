@@ -14,6 +14,7 @@ pub mod anvil;
 pub mod fake_host;
 pub mod gate;
 pub mod key;
+pub mod many;
 pub mod oracle;
 pub mod paper;
 pub mod process;

@@ -13,6 +13,7 @@ mod crash;
 mod drops;
 mod frames;
 mod http;
+mod many;
 mod openai_client;
 mod outage;
 mod overcount;

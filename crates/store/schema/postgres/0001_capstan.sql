@@ -102,7 +102,7 @@ CREATE TABLE attempts (
     id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     flight_id    BIGINT NOT NULL REFERENCES flights (id),
     number       BIGINT NOT NULL CHECK (number >= 0),
-    tx_hash      BYTEA  NOT NULL UNIQUE CHECK (octet_length(tx_hash) = 32),
+    tx_hash      BYTEA  NOT NULL CHECK (octet_length(tx_hash) = 32),
     raw          BYTEA  NOT NULL,
     -- An empty transaction that only uses the nonce up, where nodes take no other.
     voids        BOOLEAN NOT NULL,
@@ -116,7 +116,10 @@ CREATE TABLE attempts (
         CHECK (broadcast IN ('signed', 'accepted', 'refused', 'unknown')),
     broadcast_detail TEXT,
     signed_at    BIGINT NOT NULL,
-    UNIQUE (flight_id, number)
+    UNIQUE (flight_id, number),
+    -- Not of the hash alone: what used a nonce may be reorganised away, and the same intent be signed
+    -- for the same nonce again.
+    UNIQUE (tx_hash, flight_id)
 );
 
 CREATE TABLE history (

@@ -3,6 +3,8 @@
 
 mod conformance;
 mod crash;
+mod machines;
+mod migrations;
 mod opening;
 mod rentals;
 mod samples;
