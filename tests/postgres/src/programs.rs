@@ -22,16 +22,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    pub(crate) fn find() -> Self {
-        let folder = in_path().or_else(beside_versions).unwrap_or_else(|| {
-            panic!(
-                "these tests need PostgreSQL: `initdb` and `postgres` are neither in PATH nor below \
+    pub(crate) fn find() -> Result<Self, String> {
+        let folder = in_path().or_else(beside_versions).ok_or_else(|| {
+            format!(
+                "the tests need PostgreSQL: `initdb` and `postgres` are neither in PATH nor below \
                  {}. Install it (Debian, Ubuntu: `apt-get install postgresql`; macOS: `brew install \
                  postgresql`), or set {WITHOUT}=1 to skip what needs it",
                 FOLDERS.join(", ")
             )
-        });
-        Self { folder, account: account() }
+        })?;
+        Ok(Self { folder, account: account() })
     }
 
     /// A program of the server, as the account it may run as.

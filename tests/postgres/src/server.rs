@@ -15,7 +15,8 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 const USER: &str = "capstan";
 
 /// Ends the server and its folder when the pipe it reads from is closed.
-const WATCHDOG: &str = r#"cat >/dev/null; while kill -QUIT "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2""#;
+const WATCHDOG: &str =
+    r#"cat >/dev/null; while kill -QUIT "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2""#;
 
 /// A running server. Dropping it ends it and removes its folder.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ struct Running {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let programs = Programs::find();
+        let programs = Programs::find().unwrap_or_else(|missing| panic!("{missing}"));
         let folder = tempfile::Builder::new().prefix("capstan-pg").tempdir().expect("a folder");
         programs.give(folder.path());
         let made = programs
