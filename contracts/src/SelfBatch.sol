@@ -12,8 +12,8 @@ contract SelfBatch is ISelfBatch, IERC1271, IVersioned {
     /// 8 gas a byte.
     uint256 private constant MAX_REASON = 256;
 
-    /// A frame keeps a 64th of its gas when it calls (EIP-150), so a failure for lack of gas d frames down leaves
-    /// 1 - (63/64)^d of it: below an eighth up to d = 8.
+    /// A frame keeps a 64th of its gas when it calls (EIP-150), so where the d-th frame from here ran out of gas,
+    /// 1 - (63/64)^d is left: below an eighth up to d = 8, the call itself and seven below it.
     uint256 private constant SUSPECT_PART = 8;
 
     address private immutable IMPLEMENTATION = address(this);

@@ -24,7 +24,7 @@ struct Call {
 ///   ends, makes the whole batch revert: it cannot be told from one that got too little. Send it alone.
 /// - A batch with too little gas reverts as a whole and does not report a call as failed that enough gas would have
 ///   let through; so an estimate finds the gas all of them need. That holds as long as the call fails because it, or a
-///   call up to eight frames below it, ran out of gas. A call that looks at its gas and refuses, or that catches the
+///   call up to seven frames below it, ran out of gas. A call that looks at its gas and refuses, or that catches the
 ///   failure and succeeds, decides for itself.
 /// - The code has no storage and no owner, cannot be changed, and gives nobody but the account's key any right.
 /// - The account still takes coins like one without code, but for calls with data, which it refuses.

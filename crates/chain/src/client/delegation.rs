@@ -51,7 +51,8 @@ impl ChainClient {
 
     /// True if accounts can delegate to the code at `self_batch` on this chain, as far as the asked
     /// endpoint knows. Asked for an account made up on the spot, so that no authorization that is worth
-    /// anything leaves this machine.
+    /// anything leaves this machine. What lies at the address is for
+    /// [`ChainClient::verify_contract`] to say.
     ///
     /// # Errors
     /// No answer. A refusal in whatever words is an answer: then calls are sent one by one, which is

@@ -96,7 +96,9 @@ impl ChainClient {
         Err(ChainError::WrongChainId { endpoint: endpoint.unwrap_or_default(), expected, found })
     }
 
-    async fn verify_contract(
+    /// Checks that there is this contract at an address, in the version this build knows. For
+    /// [`ContractKind::SelfBatch`], which no other contract names, ask before an account delegates to it.
+    pub async fn verify_contract(
         &self,
         kind: ContractKind,
         address: Address,

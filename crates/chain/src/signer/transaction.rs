@@ -104,7 +104,7 @@ impl LocalSigner {
     /// that the account itself sends with `tx_nonce`. The zero address ends it.
     ///
     /// Whoever sees the result can make use of it as soon as the account's nonce is one more than
-    /// `tx_nonce`: it goes nowhere but into that transaction.
+    /// `tx_nonce`: it goes nowhere but into that transaction and its estimate.
     ///
     /// # Errors
     /// [`SignerError::Contradiction`] for chain 0, which would mean every chain, and for the last of

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capstan_base::{Address, ChainId, U256};
 use capstan_chain::batch::{self, BatchKind, ItemOutcome};
-use capstan_chain::bindings::decode_revert;
+use capstan_chain::bindings::{ContractKind, decode_revert};
 use capstan_chain::deploy::{deploy_self_batch, transact};
 use capstan_chain::types::Receipt;
 use capstan_chain::{
@@ -48,6 +48,8 @@ async fn the_first_batch_brings_the_code_along_and_one_bad_call_fails_alone() {
     assert_eq!(client.delegation(account).await.unwrap(), Delegation::None);
     assert_eq!(client.delegation(code).await.unwrap(), Delegation::Contract);
     assert!(client.supports_delegation(code).await.unwrap());
+    client.verify_contract(ContractKind::SelfBatch, code).await.unwrap();
+    assert!(client.verify_contract(ContractKind::SelfBatch, market).await.is_err());
 
     let (key, to) = (LocalSigner::random(), Address::repeat_byte(0x99));
     let terms = open(&chain, &key, 2).await;
