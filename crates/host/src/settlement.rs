@@ -15,7 +15,8 @@ use capstan_chain::{BlockTag, ChainClient, SessionStatus, calls};
 use capstan_engine::Engine;
 use capstan_kit::Clock;
 use capstan_store::{
-    Closing, Intent, IntentState, NewIntent, Session, SessionState, Store, StoreError,
+    Closing, Intent, IntentState, LaneKey, NewIntent, Session, SessionState, SessionStore,
+    StoreError,
 };
 use capstan_wire::session::EndReason;
 use futures_util::StreamExt;
@@ -28,14 +29,14 @@ const RETRY_AFTER: u64 = 30;
 
 /// Puts settlements where the engine finds them.
 pub struct Outbox {
-    store: Store,
+    store: Arc<dyn SessionStore>,
     engine: Engine,
     host: Address,
 }
 
 impl Outbox {
     /// `host` sends the settlements.
-    pub fn new(store: Store, engine: Engine, host: Address) -> Self {
+    pub fn new(store: Arc<dyn SessionStore>, engine: Engine, host: Address) -> Self {
         Self { store, engine, host }
     }
 
@@ -66,18 +67,11 @@ impl Outbox {
         claim: Amount,
     ) -> NewIntent {
         let call = calls::complete_session_job(key.marketplace, terms, Some(signed), claim);
+        let lane = LaneKey { chain_id: key.chain_id, sender: self.host };
         NewIntent {
-            idempotency_key: format!("settle/{key}"),
-            chain_id: key.chain_id,
-            sender: self.host,
-            to: call.to,
-            value: call.value,
-            data: call.data,
-            gas_limit: None,
-            max_cost: None,
-            not_before: None,
-            deadline: None,
+            repeat_safe: true,
             label: format!("settle {}", key.session_id.short()),
+            ..NewIntent::new(format!("settle/{key}"), lane, call.to, call.value, call.data)
         }
     }
 }
@@ -125,7 +119,7 @@ pub struct Pass {
 /// Compares the store with the chains.
 pub struct Reconciler {
     /// Sessions.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// Intents.
     pub engine: Engine,
     /// Chains.
@@ -222,7 +216,7 @@ impl Reconciler {
             request.data = call.data;
         }
         let reason = session.end_reason.clone().unwrap_or_default();
-        self.store.settle_session(session.key, reason, Some(request)).await?;
+        self.store.settle_session(session.key, &reason, Some(request)).await?;
         self.engine.notify();
         Ok(())
     }

@@ -9,7 +9,7 @@ use capstan_base::{
 };
 use capstan_chain::{BlockTag, Call, ChainClient, LocalSigner, SessionStatus, calls};
 use capstan_engine::Engine;
-use capstan_store::{IntentId, IntentState, NewIntent, NewRental, RentalInsert, Store};
+use capstan_store::{IntentId, IntentState, LaneKey, NewIntent, NewRental, RentalInsert, Store};
 
 use crate::error::RenterError;
 
@@ -263,18 +263,12 @@ fn opening(key: &SessionKey, sender: Address, call: Call, now: UnixSeconds) -> N
 
 /// An intent of a session, unique by what it does.
 pub(crate) fn intent(key: &SessionKey, sender: Address, what: &str, call: Call) -> NewIntent {
+    let lane = LaneKey { chain_id: key.chain_id, sender };
     NewIntent {
-        idempotency_key: format!("{what}/{key}"),
-        chain_id: key.chain_id,
-        sender,
-        to: call.to,
-        value: call.value,
-        data: call.data,
-        gas_limit: None,
-        max_cost: None,
-        not_before: None,
-        deadline: None,
+        // Each of them is refused by the session's own state the second time.
+        repeat_safe: true,
         label: format!("{what} {}", key.session_id.short()),
+        ..NewIntent::new(format!("{what}/{key}"), lane, call.to, call.value, call.data)
     }
 }
 

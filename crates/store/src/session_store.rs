@@ -15,9 +15,10 @@ use crate::voucher_guard::VoucherOutcome;
 /// Durable memory of a host: its sessions, in the database where its engine finds their intents.
 ///
 /// Several hosts with one key may share it. A session is then served by one of them at a time, the
-/// one it was last admitted at or attached to, since what it owes beyond its newest voucher is in
-/// that host's memory. Any other is refused with `Elsewhere` where it would store a voucher, detach
-/// or end the session; it learns so that its own copy is out of date. Following a settlement,
+/// one that admitted it or the last to call [`SessionStore::serve_session`], since what it owes
+/// beyond its newest voucher is in that host's memory. Any other is refused with `Elsewhere` where
+/// it would attach, store a voucher, detach or end; it learns so that its own copy is out of date. A
+/// renter is best led to the same host each time, and to another when that one is gone. Following a settlement,
 /// replacing one that can have no effect any more, and writing down how it closed are the same
 /// whoever does them, however often, so every host may do so for all sessions. A host started under
 /// the name of one that is gone takes up that one's sessions.
@@ -37,7 +38,10 @@ pub trait SessionStore: EngineStore {
     ) -> Result<VoucherOutcome>;
     /// Notes that nobody is attached any more. The first time counts.
     async fn detach_session(&self, key: SessionKey, at: UnixSeconds) -> Result<Transition>;
-    /// Notes that a renter is attached again, here.
+    /// Makes this host the one that serves a session, if it is open or detached, and gives the
+    /// session as it is from then on. To be called before a copy of it is made.
+    async fn serve_session(&self, key: SessionKey) -> Result<Option<Session>>;
+    /// Notes that a renter is attached again.
     async fn attach_session(&self, key: SessionKey) -> Result<Transition>;
     /// Ends a session in one transaction: it is settling and `intent` is in the outbox, or neither.
     /// Without an intent there was nothing to claim, and it is abandoned. The first call decides; a
@@ -83,6 +87,11 @@ impl SessionStore for Store {
 
     async fn detach_session(&self, key: SessionKey, at: UnixSeconds) -> Result<Transition> {
         Store::detach_session(self, key, at).await
+    }
+
+    /// One process has the file: it serves them all.
+    async fn serve_session(&self, key: SessionKey) -> Result<Option<Session>> {
+        Store::session(self, key).await
     }
 
     async fn attach_session(&self, key: SessionKey) -> Result<Transition> {

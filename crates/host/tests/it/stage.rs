@@ -117,9 +117,15 @@ impl Stage {
     pub async fn with(script: Script, deposit: u128, price: Price, config: HostConfig) -> Self {
         let store = Store::open_in_memory().unwrap();
         let cancel = CancellationToken::new();
-        let lanes = EngineConfig::default();
-        let engine =
-            Engine::start(Arc::new(store.clone()), HashMap::new(), Vec::new(), lanes, cancel);
+        let (lanes, singles) = (EngineConfig::default(), Arc::new(capstan_engine::Singles));
+        let engine = Engine::start(
+            Arc::new(store.clone()),
+            HashMap::new(),
+            Vec::new(),
+            singles,
+            lanes,
+            cancel,
+        );
         let signer = LocalSigner::random();
         let host = Address::repeat_byte(0xaa);
         let model = tiny();
@@ -138,8 +144,8 @@ impl Stage {
         let backend = Arc::new(Scripted(Arc::clone(&script)));
         let served = ServedModel { name: "tiny".into(), model, backend };
         let context = SessionContext {
-            store: store.clone(),
-            outbox: Arc::new(Outbox::new(store.clone(), engine.unwrap(), host)),
+            store: Arc::new(store.clone()),
+            outbox: Arc::new(Outbox::new(Arc::new(store.clone()), engine.unwrap(), host)),
             chains: BTreeMap::new(),
             config,
             clock: Arc::new(ManualClock::new(UnixSeconds::new(1000).unwrap())),

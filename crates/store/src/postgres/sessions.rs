@@ -43,6 +43,11 @@ impl SessionStore for PgStore {
         self.write("detach a session", input, |sql, input| Box::pin(detach(sql, input))).await
     }
 
+    async fn serve_session(&self, key: SessionKey) -> Result<Option<Session>> {
+        let input = (self.machine.clone(), key, ());
+        self.write("take a session up", input, |sql, input| Box::pin(serve(sql, input))).await
+    }
+
     async fn attach_session(&self, key: SessionKey) -> Result<Transition> {
         let input = (self.machine.clone(), key, ());
         self.write("attach a session", input, |sql, input| Box::pin(attach(sql, input))).await
@@ -229,24 +234,33 @@ async fn detach(
     .await
 }
 
+async fn serve(sql: &mut PgConnection, (machine, key, ()): &Here<()>) -> Result<Option<Session>> {
+    let Some((served_by, session)) = find(sql, key, Lock::Row).await? else { return Ok(None) };
+    if is_unfinished(session.state) && served_by != **machine {
+        let update = sqlx::query(
+            "UPDATE sessions SET served_by = $4, updated_at = unix_seconds()
+             WHERE chain_id = $1 AND marketplace = $2 AND session_id = $3",
+        );
+        change(sql, update, key, |update| update.bind(&**machine)).await?;
+    }
+    Ok(Some(session))
+}
+
 async fn attach(sql: &mut PgConnection, (machine, key, ()): &Here<()>) -> Result<Transition> {
     match find(sql, key, Lock::Row).await? {
         None => Ok(Transition::Unknown),
         Some((_, session)) if !is_unfinished(session.state) => {
             Ok(Transition::Refused(session.state))
         }
+        Some((served_by, _)) if served_by != **machine => Ok(Transition::Elsewhere),
+        Some((_, session)) if session.state == SessionState::Open => Ok(Transition::Done),
         Some(_) => {
-            change(
-                sql,
-                sqlx::query(
-                    "UPDATE sessions SET state = 'open', detached_at = NULL, served_by = $4,
-                                         updated_at = unix_seconds()
-                     WHERE chain_id = $1 AND marketplace = $2 AND session_id = $3",
-                ),
-                key,
-                |update| update.bind(&**machine),
-            )
-            .await
+            let update = sqlx::query(
+                "UPDATE sessions SET state = 'open', detached_at = NULL,
+                                     updated_at = unix_seconds()
+                 WHERE chain_id = $1 AND marketplace = $2 AND session_id = $3",
+            );
+            change(sql, update, key, |update| update).await
         }
     }
 }

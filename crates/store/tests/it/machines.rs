@@ -24,15 +24,19 @@ async fn record(store: &PgStore, units: u128, tokens: u64) -> VoucherOutcome {
 }
 
 #[tokio::test]
-async fn a_session_is_served_where_it_was_attached_last() {
+async fn a_session_is_served_where_it_was_taken_up_last() {
     let Some((_server, _, first, second)) = two_hosts().await else { return };
     assert_eq!(record(&second, 1, 1).await, VoucherOutcome::Elsewhere);
     assert_eq!(record(&first, 1, 1).await, VoucherOutcome::Stored);
     assert_eq!(second.detach_session(key(1), at(9)).await.unwrap(), Transition::Elsewhere);
+    assert_eq!(second.attach_session(key(1)).await.unwrap(), Transition::Elsewhere);
+    let taken = second.serve_session(key(1)).await.unwrap().unwrap();
+    assert_eq!(taken.tally, tally(1), "with what the first had stored");
     assert_eq!(second.attach_session(key(1)).await.unwrap(), Transition::Done);
 
     // The first host still runs it: what it stores or ends would come from an old meter.
     assert_eq!(record(&first, 2, 2).await, VoucherOutcome::Elsewhere);
+    assert_eq!(first.attach_session(key(1)).await.unwrap(), Transition::Elsewhere);
     assert_eq!(first.detach_session(key(1), at(9)).await.unwrap(), Transition::Elsewhere);
     let ended = first.settle_session(key(1), "idle", Some(intent("old"))).await.unwrap();
     assert_eq!(ended, SettleOutcome::Elsewhere);
