@@ -9,7 +9,7 @@ use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
 use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
 use capstan_engine::{Engine, LaneChain, LaneSigner, Outcome};
 use capstan_kit::{Clock, SystemClock, causes};
-use capstan_store::{NewIntent, Store};
+use capstan_store::{LaneKey, NewIntent, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Global;
@@ -102,19 +102,12 @@ impl Context {
         call: Call,
     ) -> Result<B256> {
         let Call { to, value, data } = call;
+        let lane = LaneKey { chain_id: chain.chain_id(), sender: self.account() };
+        let key = format!("{what}/{}/{}", chain.chain_id(), B256::random());
         let id = engine
             .submit(NewIntent {
-                idempotency_key: format!("{what}/{}/{}", chain.chain_id(), B256::random()),
-                chain_id: chain.chain_id(),
-                sender: self.account(),
-                to,
-                value,
-                data,
-                gas_limit: None,
-                max_cost: None,
-                not_before: None,
-                deadline: None,
                 label: what.to_owned(),
+                ..NewIntent::new(key, lane, to, value, data)
             })
             .await?;
         match engine.wait(id).await? {

@@ -3,15 +3,15 @@
 use core::fmt;
 
 use capstan_base::Address;
-use capstan_chain::{Call, Receipt};
+use capstan_chain::{BatchKind, Call, Receipt, batch};
 
 /// What calls must have in common to share a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group {
-    /// Contract that is called.
+    /// Who makes the shared call's calls.
     pub to: Address,
-    /// Its function, by the first four bytes of the calldata.
-    pub selector: [u8; 4],
+    /// In which of its ways.
+    pub kind: u8,
 }
 
 /// What became of one call of a shared transaction that was mined and did not revert as a whole.
@@ -55,5 +55,52 @@ impl Batching for Singles {
 
     fn outcomes(&self, _sender: Address, _calls: &[Call], _receipt: &Receipt) -> Vec<ItemOutcome> {
         Vec::new()
+    }
+}
+
+/// By what contracts offer: the marketplace's own batch call, or the account's own code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ContractBatches {
+    /// The marketplace, whose closes share a transaction.
+    pub(crate) marketplace: Option<Address>,
+    /// The account has been given code that makes many calls (EIP-7702).
+    pub(crate) is_delegated: bool,
+}
+
+impl ContractBatches {
+    fn kind(&self, sender: Address, call: &Call) -> Option<BatchKind> {
+        let native = batch::native_kind(call).filter(|_| Some(call.to) == self.marketplace);
+        let own = BatchKind::SelfCall { account: sender };
+        native.or_else(|| (self.is_delegated && call.to != sender).then_some(own))
+    }
+}
+
+impl Batching for ContractBatches {
+    fn group(&self, sender: Address, call: &Call) -> Option<Group> {
+        self.kind(sender, call).map(|kind| match kind {
+            BatchKind::Completions { marketplace } => Group { to: marketplace, kind: 0 },
+            BatchKind::SelfCall { account } => Group { to: account, kind: 1 },
+        })
+    }
+
+    fn sort_key(&self, call: &Call) -> Vec<u8> {
+        let key = batch::sort_key(call);
+        key.map(|(token, renter)| [token, renter].concat()).unwrap_or_default()
+    }
+
+    fn merge(&self, sender: Address, calls: &[Call]) -> Option<Call> {
+        let kind = self.kind(sender, calls.first()?)?;
+        batch::merge(kind, &calls.iter().collect::<Vec<_>>())
+    }
+
+    fn outcomes(&self, sender: Address, calls: &[Call], receipt: &Receipt) -> Vec<ItemOutcome> {
+        let kind = calls.first().and_then(|call| self.kind(sender, call));
+        let Some(kind) = kind else { return Vec::new() };
+        let outcomes = batch::outcomes(kind, &calls.iter().collect::<Vec<_>>(), receipt);
+        let own = |outcome| match outcome {
+            batch::ItemOutcome::Done => ItemOutcome::Done,
+            batch::ItemOutcome::Failed { reason } => ItemOutcome::Failed(reason.to_string()),
+        };
+        outcomes.into_iter().map(own).collect()
     }
 }

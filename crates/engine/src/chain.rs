@@ -1,12 +1,16 @@
 //! The seam to a chain: what a lane must be able to ask and to send.
 
+use std::sync::Arc;
+
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, GasEstimate, GasPrice, Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, GasEstimate, GasPrice, Receipt, SendOutcome,
 };
 use futures_util::future::join_all;
+
+use crate::batching::{Batching, ContractBatches, Singles};
 
 /// Bytes of a transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -67,6 +71,11 @@ pub trait LaneChain: Send + Sync + 'static {
         call: &Call,
         at: BlockTag,
     ) -> Result<bool, ChainError>;
+
+    /// How calls of the account can share a transaction, as far as the chain can be asked.
+    async fn batching(&self, _sender: Address) -> Arc<dyn Batching> {
+        Arc::new(Singles)
+    }
 
     /// [`LaneChain::estimate`] of several calls, each as if it were the only one.
     async fn estimate_many(
@@ -153,10 +162,19 @@ impl LaneChain for ChainClient {
 
     async fn has_effect(
         &self,
-        _from: Address,
-        _call: &Call,
-        _at: BlockTag,
+        from: Address,
+        call: &Call,
+        at: BlockTag,
     ) -> Result<bool, ChainError> {
-        Ok(false)
+        Ok(self.effect(from, call, at).await? == Effect::Done)
+    }
+
+    /// By the marketplace's own batch call always; by the account's own code if it has been given
+    /// the one that is known for it.
+    async fn batching(&self, sender: Address) -> Arc<dyn Batching> {
+        let contracts = self.config().contracts.as_ref();
+        let marketplace = contracts.map(|contracts| contracts.job_marketplace);
+        let _ = sender;
+        Arc::new(ContractBatches { marketplace, is_delegated: false })
     }
 }

@@ -12,7 +12,6 @@ use capstan_store::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::batching::Batching;
 use crate::chain::LaneChain;
 use crate::config::EngineConfig;
 use crate::error::{EngineError, Result};
@@ -61,7 +60,6 @@ impl Engine {
         store: Arc<dyn EngineStore>,
         chains: HashMap<ChainId, Arc<dyn LaneChain>>,
         signers: Vec<Arc<dyn LaneSigner>>,
-        batching: Arc<dyn Batching>,
         config: EngineConfig,
         cancel: CancellationToken,
     ) -> Result<Self> {
@@ -84,7 +82,6 @@ impl Engine {
                     config: config.lane(chain_id).clone(),
                     owner: owner.clone(),
                     store: Arc::clone(&store),
-                    batching: Arc::clone(&batching),
                     clock: Arc::new(SystemClock),
                     chain: Arc::clone(&chain),
                     signer: Arc::clone(signer),

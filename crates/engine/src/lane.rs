@@ -10,7 +10,6 @@ use capstan_store::{EngineStore, Fence, IntentId, LaneKey, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::batching::Batching;
 use crate::chain::LaneChain;
 use crate::config::LaneConfig;
 use crate::core::{Effect, Event, Lane, View};
@@ -45,7 +44,6 @@ pub(crate) struct Worker {
     pub(crate) store: Arc<dyn EngineStore>,
     pub(crate) chain: Arc<dyn LaneChain>,
     pub(crate) signer: Arc<dyn LaneSigner>,
-    pub(crate) batching: Arc<dyn Batching>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wake: Arc<Notify>,
@@ -134,7 +132,7 @@ impl Worker {
     /// The lane as the store has it.
     pub(crate) async fn restore(&self, fence: Fence) -> Result<Running, StoreError> {
         let snapshot = self.store.lane_snapshot(self.key).await?;
-        let batching = Arc::clone(&self.batching);
+        let batching = self.chain.batching(self.key.sender).await;
         let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot);
         Ok(Running { lane, fence, newest: None })
     }

@@ -14,6 +14,8 @@ use crate::batching::Singles;
 use crate::chain::Estimate;
 use crate::config::LaneConfig;
 
+mod batches;
+
 const KEY: LaneKey = LaneKey { chain_id: ChainId(1), sender: Address::ZERO };
 
 const FLIGHT: FlightId = FlightId(7);

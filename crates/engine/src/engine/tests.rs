@@ -6,7 +6,6 @@ use capstan_chain::Finality;
 use capstan_store::{FailureCode, IntentState, Store};
 
 use super::*;
-use crate::batching::Singles;
 use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 
@@ -42,7 +41,6 @@ fn stage() -> Stage {
         Arc::new(store.clone()),
         seams,
         signers,
-        Arc::new(Singles),
         config,
         cancel.clone(),
     )
@@ -133,7 +131,6 @@ async fn a_chain_under_anothers_id_is_refused() {
         Arc::new(Store::open_in_memory().unwrap()),
         HashMap::from([(ChainId(1), chain)]),
         Vec::new(),
-        Arc::new(Singles),
         EngineConfig::default(),
         CancellationToken::new(),
     );

@@ -16,7 +16,6 @@ use capstan_store::{
 use tokio::sync::Notify;
 
 use super::super::{Running, Worker};
-use crate::batching::Singles;
 use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
 use crate::waiters::Waiters;
@@ -204,7 +203,6 @@ impl Rig {
             config: lane_config,
             owner: "engine".to_owned(),
             store: Arc::clone(&store) as Arc<dyn EngineStore>,
-            batching: Arc::new(Singles),
             clock: Arc::new(SystemClock),
             chain: Arc::clone(&chain) as Arc<dyn crate::chain::LaneChain>,
             signer: Arc::new(FakeSigner(SENDER)),
