@@ -9,7 +9,7 @@ use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
 use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
 use capstan_engine::{Engine, LaneChain, LaneSigner, Outcome};
 use capstan_kit::{Clock, SystemClock, causes};
-use capstan_store::{LaneKey, NewIntent, Store};
+use capstan_store::{EngineStore, LaneKey, NewIntent, PgStore, SessionStore, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Global;
@@ -59,6 +59,14 @@ impl Context {
         Store::open(&path).with_context(|| format!("cannot open the database {}", path.display()))
     }
 
+    /// The database of a host: the one that several machines share, or the file `name`.
+    pub async fn open_session_store(&self, name: &str) -> Result<Arc<dyn SessionStore>> {
+        match &self.settings.store {
+            None => Ok(Arc::new(self.open_store(name)?)),
+            Some(shared) => Ok(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?)),
+        }
+    }
+
     /// The chain a command names by name or id, or the default one.
     pub fn chain_config(&self, named: Option<&str>) -> Result<&ChainConfig> {
         let registry = &self.settings.registry;
@@ -82,13 +90,22 @@ impl Context {
 
     /// An engine over these chains with this account's key.
     pub fn engine(&self, store: &Store, chains: &[Arc<ChainClient>]) -> Result<Engine> {
+        self.engine_on(Arc::new(store.clone()), chains)
+    }
+
+    /// The same on any store.
+    pub fn engine_on(
+        &self,
+        store: Arc<dyn EngineStore>,
+        chains: &[Arc<ChainClient>],
+    ) -> Result<Engine> {
         let lanes: HashMap<ChainId, Arc<dyn LaneChain>> = chains
             .iter()
             .map(|chain| (chain.chain_id(), Arc::clone(chain) as Arc<dyn LaneChain>))
             .collect();
         let signers = vec![Arc::clone(&self.signer) as Arc<dyn LaneSigner>];
         let config = capstan_engine::EngineConfig::for_chains(chains.iter().map(|c| c.config()));
-        Engine::start(Arc::new(store.clone()), lanes, signers, config, self.stop.child_token())
+        Engine::start(store, lanes, signers, config, self.stop.child_token())
             .context("cannot start the engine")
     }
 

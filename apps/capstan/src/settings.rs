@@ -7,6 +7,10 @@
 //! job_marketplace = "0x…"
 //! node_registry = "0x…"
 //!
+//! [store]                        # several machines with one key; without it, files of this machine
+//! url = "postgres://user:password@host:5432/database?sslmode=verify-full"
+//! machine = "gpu-1"              # this machine's name among them
+//!
 //! [host]
 //! listen = "0.0.0.0:8080"        # address of the front
 //! window = 32                    # tokens served beyond the newest voucher, 1 to 4096
@@ -32,11 +36,15 @@ use capstan_chain::registry::FILE_KEYS;
 use capstan_host::HostConfig;
 use capstan_kit::{Problems, Section};
 
+mod store;
+
+pub use store::StoreSettings;
+
 /// File read when none is named.
 const DEFAULT_FILE: &str = "capstan.toml";
 
 /// Keys of the document beside the registry's.
-const OWN_KEYS: [&str; 1] = ["host"];
+const OWN_KEYS: [&str; 2] = ["host", "store"];
 
 /// A mistake in how a command was called that clap cannot see.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +86,8 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// Models to serve.
     pub models: Vec<ModelSettings>,
+    /// Database that several machines share.
+    pub store: Option<StoreSettings>,
 }
 
 impl Settings {
@@ -95,10 +105,10 @@ impl Settings {
         let document: toml::Table = text
             .parse()
             .with_context(|| format!("{} is not TOML", path.unwrap_or_default().display()))?;
-        Ok(Self::of(&document)?)
+        Ok(Self::of(&document, |name| std::env::var(name).ok())?)
     }
 
-    fn of(document: &toml::Table) -> Result<Self, Problems> {
+    fn of(document: &toml::Table, env: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         for key in document.keys() {
             if !FILE_KEYS.contains(&key.as_str()) && !OWN_KEYS.contains(&key.as_str()) {
@@ -126,9 +136,10 @@ impl Settings {
             }
             section.finish(&mut problems);
         }
+        let store = store::read(root.section("store", &mut problems), env, &mut problems);
         match registry {
             Some(registry) => {
-                problems.into_result(Self { registry, host, listen, workers, models })
+                problems.into_result(Self { registry, host, listen, workers, models, store })
             }
             None => Err(problems),
         }
@@ -206,7 +217,7 @@ mod tests {
             [host.models.tiny]
             upstream = \"ftp://x\"
         ";
-        let problems = Settings::of(&document.parse().unwrap()).unwrap_err();
+        let problems = Settings::of(&document.parse().unwrap(), |_| None).unwrap_err();
         let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
         for path in [
             "hosts",
@@ -222,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_all_defaults() {
-        let settings = Settings::of(&toml::Table::new()).unwrap();
+        let settings = Settings::of(&toml::Table::new(), |_| None).unwrap();
         assert_eq!(settings.host, HostConfig::default());
         assert!(settings.models.is_empty());
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use alloy_primitives::{Bytes, U256};
 use capstan_base::ChainId;
 use capstan_chain::{ChainClient, ChainRegistry, Finality, LocalSigner};
-use capstan_engine::{Engine, EngineConfig, LaneChain, LaneConfig, Singles};
+use capstan_engine::{Engine, EngineConfig, LaneChain, LaneConfig};
 use capstan_kit::telemetry::{LogFormat, Metrics, init_logs};
 use capstan_store::{LaneKey, NewIntent, PgStore};
 use capstan_tests::many::{CHAIN, GIFT, Said, Setup, payee};
@@ -68,7 +68,6 @@ fn start(setup: &Setup, store: PgStore, signer: Arc<LocalSigner>) -> Engine {
         Arc::new(store),
         HashMap::from([(ChainId(CHAIN), client)]),
         vec![signer],
-        Arc::new(Singles),
         EngineConfig { default: lane, ..EngineConfig::default() },
         CancellationToken::new(),
     )

@@ -117,15 +117,9 @@ impl Stage {
     pub async fn with(script: Script, deposit: u128, price: Price, config: HostConfig) -> Self {
         let store = Store::open_in_memory().unwrap();
         let cancel = CancellationToken::new();
-        let (lanes, singles) = (EngineConfig::default(), Arc::new(capstan_engine::Singles));
-        let engine = Engine::start(
-            Arc::new(store.clone()),
-            HashMap::new(),
-            Vec::new(),
-            singles,
-            lanes,
-            cancel,
-        );
+        let lanes = EngineConfig::default();
+        let engine =
+            Engine::start(Arc::new(store.clone()), HashMap::new(), Vec::new(), lanes, cancel);
         let signer = LocalSigner::random();
         let host = Address::repeat_byte(0xaa);
         let model = tiny();
