@@ -54,15 +54,14 @@ fn sqlstate(error: &sqlx::Error) -> Option<String> {
 
 fn is_retryable_sqlstate(code: &str) -> bool {
     match code {
-        // A timeout of ours ended it: lock_not_available, query_canceled,
-        // idle_in_transaction_session_timeout.
-        "55P03" | "57014" | "25P03" => true,
+        // lock_not_available; idle_in_transaction_session_timeout.
+        "55P03" | "25P03" => true,
         // database_dropped: nobody brings it back.
         "57P04" => false,
         _ => matches!(
             code.get(..2),
-            // Connection lost; rolled back; out of memory, disk or connections; shutting down or
-            // starting up; failed reading or writing.
+            // Connection lost; rolled back; out of memory, disk or connections; cancelled by a
+            // timeout, shutting down or starting up; failed reading or writing.
             Some("08" | "40" | "53" | "57" | "58")
         ),
     }

@@ -25,9 +25,8 @@ impl EngineStore for PgStore {
                 Box::pin(intents::insert_intent(sql, request))
             })
             .await?;
-        if matches!(outcome, IntentOutcome::Created(_)) {
-            self.listener.announce(lane);
-        }
+        // Of an existing one too: the answer to its first submission may have been lost.
+        self.listener.announce(lane);
         Ok(outcome)
     }
 

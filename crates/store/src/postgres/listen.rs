@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use capstan_base::{Address, ChainId};
+use capstan_base::{Address, B256, ChainId};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
@@ -34,8 +34,10 @@ pub(super) struct Listener {
     _tasks: JoinSet<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// Marks this handle's own word, which it need not hear.
+    own: String,
     /// Who waits for each lane. A word that comes while nobody waits is kept for the next.
     lanes: Mutex<HashMap<LaneKey, Arc<Notify>>>,
     /// Lanes to send word of.
@@ -45,14 +47,19 @@ struct Shared {
 
 impl Listener {
     pub(super) fn start(pool: PgPool) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            own: B256::random().to_string(),
+            lanes: Mutex::default(),
+            news: Mutex::default(),
+            has_news: Notify::new(),
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(Arc::clone(&shared), pool.clone()));
         tasks.spawn(announce(Arc::clone(&shared), pool));
         Self { shared, _tasks: tasks }
     }
 
-    /// Has every machine told that the lane has a new intent.
+    /// Has every other machine told that the lane has a new intent.
     pub(super) fn announce(&self, lane: LaneKey) {
         lock(&self.shared.news).insert(lane);
         self.shared.has_news.notify_one();
@@ -101,7 +108,8 @@ async fn listen_once(shared: &Shared, pool: &PgPool) -> sqlx::Result<()> {
     shared.tell_all();
     while let Some(word) = connection.try_recv().await? {
         match parse(word.payload()) {
-            Some(lane) => shared.tell(lane),
+            Some((from, _)) if from == shared.own => {}
+            Some((_, lane)) => shared.tell(lane),
             None => shared.tell_all(),
         }
     }
@@ -112,7 +120,7 @@ async fn announce(shared: Arc<Shared>, pool: PgPool) {
     loop {
         shared.has_news.notified().await;
         let lanes = core::mem::take(&mut *lock(&shared.news));
-        let payloads: Vec<_> = lanes.iter().map(payload).collect();
+        let payloads: Vec<_> = lanes.iter().map(|lane| payload(&shared.own, lane)).collect();
         if let Err(error) = send(&pool, payloads).await {
             tracing::debug!(%error, "other machines were not told of new intents");
             tokio::time::sleep(RECONNECT).await;
@@ -132,14 +140,16 @@ async fn send(pool: &PgPool, payloads: Vec<String>) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-fn payload(lane: &LaneKey) -> String {
-    format!("{} {}", lane.chain_id.0, lane.sender)
+fn payload(from: &str, lane: &LaneKey) -> String {
+    format!("{from} {} {}", lane.chain_id.0, lane.sender)
 }
 
-fn parse(payload: &str) -> Option<LaneKey> {
-    let (chain_id, sender) = payload.split_once(' ')?;
+/// Who said it, and of which lane.
+fn parse(payload: &str) -> Option<(&str, LaneKey)> {
+    let (from, lane) = payload.split_once(' ')?;
+    let (chain_id, sender) = lane.split_once(' ')?;
     let (chain_id, sender) = (ChainId(chain_id.parse().ok()?), sender.parse::<Address>().ok()?);
-    Some(LaneKey { chain_id, sender })
+    Some((from, LaneKey { chain_id, sender }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -154,7 +164,7 @@ mod tests {
     #[test]
     fn a_payload_names_its_lane() {
         let lane = LaneKey { chain_id: ChainId(84532), sender: Address::repeat_byte(0xab) };
-        assert_eq!(parse(&payload(&lane)), Some(lane));
+        assert_eq!(parse(&payload("me", &lane)), Some(("me", lane)));
         assert_eq!(parse("84532"), None);
     }
 }

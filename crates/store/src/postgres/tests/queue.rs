@@ -45,6 +45,9 @@ async fn word_of_an_intent_reaches_another_machine() {
     b.submitted(other).await;
     while tokio::time::timeout(WHILE, b.submitted(other)).await.is_ok() {}
 
+    a.submitted(LANE).await;
+    while tokio::time::timeout(WHILE, a.submitted(LANE)).await.is_ok() {}
+
     // Said while nobody waits, it is kept.
     a.submit_intent(intent("1")).await.unwrap();
     tokio::time::sleep(WHILE).await;
@@ -52,4 +55,6 @@ async fn word_of_an_intent_reaches_another_machine() {
     word.expect("no word came");
     let foreign = tokio::time::timeout(WHILE, b.submitted(other)).await;
     assert!(foreign.is_err(), "word of one lane woke another");
+    let own = tokio::time::timeout(WHILE, a.submitted(LANE)).await;
+    assert!(own.is_err(), "a machine heard its own word");
 }
