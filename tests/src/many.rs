@@ -82,12 +82,13 @@ pub struct Report {
 }
 
 /// The engines, their database and their chain.
+// Fields drop in this order: who uses a thing goes before it.
 struct Stage {
+    members: Vec<Member>,
     server: Server,
     anvil: Anvil,
     setup: Setup,
     binary: std::path::PathBuf,
-    members: Vec<Member>,
     next: u64,
     /// Sent to a member that died before it answered.
     again: VecDeque<u64>,

@@ -12,6 +12,7 @@ mod closing;
 mod crash;
 mod drops;
 mod frames;
+mod hosts;
 mod http;
 mod many;
 mod openai_client;
