@@ -16,7 +16,7 @@ use capstan_engine::Engine;
 use capstan_kit::Clock;
 use capstan_store::{
     Closing, Intent, IntentState, LaneKey, NewIntent, Session, SessionState, SessionStore,
-    StoreError,
+    SettleOutcome, StoreError,
 };
 use capstan_wire::session::EndReason;
 use futures_util::StreamExt;
@@ -54,7 +54,10 @@ impl Outbox {
         let intent = newest
             .filter(|_| !claim.is_zero())
             .map(|signed| self.intent(key, terms, signed, claim));
-        self.store.settle_session(key, reason.as_str(), intent).await?;
+        let outcome = self.store.settle_session(key, reason.as_str(), intent).await?;
+        if outcome == SettleOutcome::Elsewhere {
+            tracing::info!(session = %key.session_id, "left to the host that serves it now");
+        }
         self.engine.notify();
         Ok(())
     }

@@ -68,9 +68,16 @@ async fn renters_move_between_hosts_of_one_key_and_each_session_settles_once() {
     scene.restart().await;
     scene.settles_for(&left.paper, left.signed.0).await;
 
+    let finished = "SELECT count(*) FROM sessions WHERE state = 'settled'";
+    for _ in 0..60 {
+        if server.sql("hosts", finished) == "3" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(server.sql("hosts", finished), "3");
     assert!(second.terminate().await);
     for renter in [&moves, &stays, &left] {
         assert_eq!(scene.closings(&renter.paper).await.len(), 1, "closed once");
     }
-    assert_eq!(server.sql("hosts", "SELECT count(*) FROM sessions WHERE state = 'settled'"), "3");
 }

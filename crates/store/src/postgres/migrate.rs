@@ -38,16 +38,26 @@ fn failed(version: u32) -> impl FnOnce(sqlx::Error) -> StoreError {
 
 async fn lock_and_look(sql: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *sql).await?;
-    sql.execute(
-        "CREATE TABLE IF NOT EXISTS capstan_schema (
-             version INT PRIMARY KEY,
-             applied_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp())",
-    )
-    .await?;
+    if !is_there(sql, "capstan_schema").await? {
+        sql.execute(
+            "CREATE TABLE capstan_schema (
+                 version INT PRIMARY KEY,
+                 applied_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp())",
+        )
+        .await?;
+    }
     sqlx::query("SELECT coalesce(max(version), 0) AS version FROM capstan_schema")
         .fetch_one(sql)
         .await?
         .try_get("version")
+}
+
+async fn is_there(sql: &mut PgConnection, table: &str) -> sqlx::Result<bool> {
+    sqlx::query("SELECT to_regclass($1) IS NOT NULL AS there")
+        .bind(table)
+        .fetch_one(sql)
+        .await?
+        .try_get("there")
 }
 
 async fn apply(sql: &mut PgConnection, version: u32, statements: &'static str) -> sqlx::Result<()> {
@@ -62,11 +72,7 @@ async fn apply(sql: &mut PgConnection, version: u32, statements: &'static str) -
 /// A node of the time before there were several chains kept a `sessions` table of its own. Its rows
 /// get the chain they are of, and stay readable under another name beside ours.
 async fn set_single_chain_aside(sql: &mut PgConnection) -> sqlx::Result<()> {
-    let is_there: bool = sqlx::query("SELECT to_regclass('sessions') IS NOT NULL AS there")
-        .fetch_one(&mut *sql)
-        .await?
-        .try_get("there")?;
-    if is_there {
+    if is_there(sql, "sessions").await? {
         sqlx::raw_sql(include_str!("../../schema/postgres/0000_single_chain.sql"))
             .execute(sql)
             .await?;
