@@ -12,7 +12,9 @@
 
 pub mod anvil;
 pub mod fake_host;
-pub mod gate;
+pub mod fault_proxy;
+pub mod faults;
+
 pub mod key;
 pub mod many;
 pub mod oracle;
@@ -21,6 +23,7 @@ pub mod process;
 pub mod python;
 pub mod renter;
 pub mod scene;
+pub mod settler;
 pub mod socket;
 pub mod tools;
 pub mod upstream;

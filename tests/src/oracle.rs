@@ -45,7 +45,19 @@ pub async fn closings(url: &str, marketplace: &str, session: &str) -> Vec<Closed
         "fromBlock": "0x0", "address": marketplace, "topics": [closed_topic(), session],
     }]);
     let logs = rpc(url, "eth_getLogs", filter).await;
-    logs.as_array().expect("a list of logs").iter().map(closed).collect()
+    let (mut closings, mut seen) = (Vec::new(), Vec::new());
+    for log in logs.as_array().expect("a list of logs") {
+        // After a reorg anvil also lists logs of blocks that are gone, under whatever is there now.
+        let place = (log["blockHash"].clone(), log["logIndex"].clone());
+        let block = rpc(url, "eth_getBlockByNumber", json!([log["blockNumber"], false])).await;
+        let txs = block["transactions"].as_array().expect("a list of transactions");
+        let is_canonical = block["hash"] == place.0 && txs.contains(&log["transactionHash"]);
+        if is_canonical && !seen.contains(&place) {
+            seen.push(place);
+            closings.push(closed(log));
+        }
+    }
+    closings
 }
 
 fn closed(log: &Value) -> Closed {

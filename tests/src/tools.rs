@@ -21,10 +21,15 @@ pub fn capstan() -> PathBuf {
     if let Some(path) = std::env::var_os("CAPSTAN_BIN") {
         return path.into();
     }
+    beside("capstan")
+}
+
+/// A binary of the same build as this program.
+pub fn beside(name: &str) -> PathBuf {
     // This program lies in target/<profile>/ or target/<profile>/deps/.
     let own = std::env::current_exe().expect("the path of this program");
-    let beside = own.ancestors().map(|folder| folder.join("capstan")).find(|path| path.is_file());
-    beside.expect("the capstan binary is not built: run `cargo build -p capstan`")
+    let beside = own.ancestors().map(|folder| folder.join(name)).find(|path| path.is_file());
+    beside.unwrap_or_else(|| panic!("`{name}` is not built: run `cargo build --workspace --bins`"))
 }
 
 /// The project's own model.

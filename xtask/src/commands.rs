@@ -3,6 +3,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod demo;
 pub(crate) mod devnet;
+pub(crate) mod faults;
 pub(crate) mod gas;
 pub(crate) mod test;
 pub(crate) mod tidy;

@@ -34,6 +34,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Args),
     Devnet(commands::devnet::Args),
+    Faults(commands::faults::Args),
     Test(commands::test::Args),
     Tidy(commands::tidy::Args),
     Gas(commands::gas::Args),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = repo::Repo::find().and_then(|repo| match cli.command {
         Command::Demo(args) => commands::demo::run(&repo, &args),
         Command::Devnet(args) => commands::devnet::run(&repo, &args),
+        Command::Faults(args) => commands::faults::run(&repo, &args),
         Command::Test(args) => commands::test::run(&repo, &args),
         Command::Tidy(args) => commands::tidy::run(&repo, &args),
         Command::Gas(args) => commands::gas::run(&repo, &args),

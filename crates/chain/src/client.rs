@@ -1,15 +1,20 @@
 //! Typed reads of one chain.
 
+mod blocks;
 mod contracts;
 mod delegation;
 mod effect;
 mod fees;
 mod history;
 mod node;
+mod nonce;
 mod raw;
+mod receipts;
 mod session;
 mod state;
 mod verify;
+
+use std::sync::Arc;
 
 use capstan_base::{Address, ChainId};
 
@@ -23,23 +28,26 @@ pub use effect::Effect;
 
 /// One chain, read through its endpoints. Clones share connections and health.
 ///
-/// Every method asks the chain anew: nothing is cached, and nothing is concluded from an absence.
+/// Every method asks the chain anew: nothing of its state is cached, and nothing is concluded from
+/// an absence. Where endpoints differ, what does least harm counts; the methods say what that is.
 #[derive(Clone, Debug)]
 pub struct ChainClient {
     config: ChainConfig,
     pool: RpcPool,
+    oracle: Arc<fees::Oracle>,
 }
 
 impl ChainClient {
     /// Does no IO; [`ChainClient::verify`] tells whether the chain is what the configuration says.
     pub fn connect(config: ChainConfig) -> Self {
-        Self::with_options(config, PoolOptions::default())
+        let options = PoolOptions::for_block_time(config.block_time);
+        Self::with_options(config, options)
     }
 
     /// The same with times of one's own.
     pub fn with_options(config: ChainConfig, options: PoolOptions) -> Self {
         let pool = RpcPool::new(config.chain_id, &config.rpc_urls, options);
-        Self { config, pool }
+        Self { config, pool, oracle: Arc::default() }
     }
 
     /// Its configuration.
@@ -76,6 +84,11 @@ impl ChainClient {
     /// receipt alone tells what became of the transaction.
     pub async fn send_raw(&self, raw: &Bytes) -> SendOutcome {
         self.pool.send_raw(raw).await
+    }
+
+    /// The same for many, in the order of their nonces: one outcome each.
+    pub async fn send_raw_many(&self, raw: &[Bytes]) -> Vec<SendOutcome> {
+        self.pool.send_raw_many(raw).await
     }
 
     fn not_configured(&self, contract: &'static str) -> ChainError {

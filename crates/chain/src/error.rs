@@ -129,6 +129,16 @@ pub enum ChainError {
         /// What is wrong with it.
         detail: String,
     },
+    /// Endpoints have forgotten what would have to be asked.
+    #[error("{operation} on chain {chain} ended at block {oldest}: older state is not kept")]
+    HistoryUnavailable {
+        /// The chain.
+        chain: ChainId,
+        /// What was asked.
+        operation: &'static str,
+        /// Height down to which everything was looked at.
+        oldest: u64,
+    },
     /// A deployment step failed.
     #[error("deploying {contract} failed on chain {chain}: {reason}")]
     Deployment {
@@ -192,6 +202,20 @@ pub enum RpcError {
         /// Revert data, if it is a revert that carries some.
         revert: Option<Bytes>,
     },
+    /// It asked for more blocks or logs than an endpoint gives at once; ask for fewer.
+    #[error("{method} asked for too much: {message}")]
+    TooMuch {
+        /// JSON-RPC method.
+        method: &'static str,
+        /// The server's words, shortened.
+        message: String,
+    },
+    /// Endpoints that are all in step answered differently, and no two alike.
+    #[error("endpoints disagree on {method}")]
+    Disagreement {
+        /// JSON-RPC method.
+        method: &'static str,
+    },
     /// Every endpoint serves another chain.
     #[error("{endpoint} serves chain {found}, expected {expected}")]
     WrongChain {
@@ -211,12 +235,12 @@ impl RpcError {
     /// True if the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Unavailable { .. } | Self::Disagreement { .. } => true,
             // Codes the JSON-RPC 2.0 specification keeps for requests that are wrong as such.
             Self::Refused { code, revert, .. } => {
                 revert.is_none() && !matches!(code, 3 | -32602..=-32600 | -32700)
             }
-            Self::WrongChain { .. } | Self::NoEndpoint => false,
+            Self::TooMuch { .. } | Self::WrongChain { .. } | Self::NoEndpoint => false,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Chains: which there are, how to read them, and the bytes that are sent to them.
 //!
 //! ```text
-//! registry ── ChainConfig ──► client ── typed reads ──► rpc (pool of HTTP endpoints)
+//! registry ── ChainConfig ──► client ── typed reads ──► rpc (pool of endpoints)
 //! bindings ── calldata, events, reverts                  ▲
 //! signer ──── signed raw transactions ── send_raw ───────┘
 //! ```
 //!
 //! This room knows contract bindings and JSON-RPC and nothing else: no SQL, no policy about when to
-//! send, replace or give up a transaction. It never decides from an absence: a null answer is
-//! returned as `None`, and what that means is the caller's business.
+//! send, replace or give up a transaction. It never decides from an absence: what two endpoints do
+//! not have is returned as `None`, and what that means is the caller's business.
 
 pub mod bindings;
 pub mod client;
@@ -27,9 +27,9 @@ pub use client::{ChainClient, Delegation, Effect};
 pub use error::{ChainError, RpcError, SignerError};
 pub use fees::{Fees, GasMultiplier, GasPrice};
 pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, NativeCoin, Token};
-pub use rpc::{RpcPool, RpcUrl, SendOutcome};
+pub use rpc::{Found, RpcPool, RpcUrl, SendOutcome, Voices};
 pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields, TxTarget};
 pub use types::{
-    BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, OpenedSession, Receipt,
-    SessionState, SessionStatus,
+    BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, NonceUse, OpenedSession,
+    Receipt, SessionState, SessionStatus,
 };

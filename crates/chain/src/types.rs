@@ -31,6 +31,15 @@ pub struct BlockRef {
     pub base_fee: Option<u128>,
 }
 
+/// What used a nonce of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceUse {
+    /// The mined transaction.
+    pub tx_hash: B256,
+    /// Its block.
+    pub block: BlockRef,
+}
+
 /// Gas that a call would need, or why it would fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GasEstimate {

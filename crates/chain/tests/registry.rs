@@ -43,7 +43,7 @@ fn the_names_of_the_seed_enable_both_first_chains() {
     let registry = load(
         "",
         &[
-            ("BASE_SEPOLIA_RPC_URL", "http://127.0.0.1:1/, http://127.0.0.1:2/"),
+            ("BASE_SEPOLIA_RPC_URL", "http://127.0.0.1:1/, wss://127.0.0.1:2/"),
             ("OPBNB_TESTNET_RPC_URL", "http://127.0.0.1:3/"),
             ("BASE_SEPOLIA_JOB_MARKETPLACE", MARKET),
             ("BASE_SEPOLIA_NODE_REGISTRY", NODES),
@@ -137,7 +137,7 @@ fn every_mistake_of_file_and_environment_is_reported_at_once() {
         default_chain = 1
         [chains.base-sepolia]
         id = 99
-        rpc_urls = ["wss://x.example/SECRET", "nonsense SECRET"]
+        rpc_urls = ["gopher://x.example/SECRET", "nonsense SECRET"]
         finality = "soon"
         gas_multiplier = 9
         block_tme_ms = 5

@@ -6,8 +6,10 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, GasEstimate, GasPrice, Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, GasEstimate, GasPrice, NonceUse,
+    Receipt, SendOutcome,
 };
+use capstan_chain::rpc::Found;
 use futures_util::future::join_all;
 
 use crate::batching::{Batching, ContractBatches, Singles};
@@ -99,13 +101,21 @@ pub trait LaneChain: Send + Sync + 'static {
     }
 }
 
-/// The transaction that used a nonce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NonceUse {
-    /// Its hash.
-    pub tx_hash: B256,
-    /// Its block.
-    pub block: BlockRef,
+async fn with_rollup_fee(
+    client: &ChainClient,
+    call: &Call,
+    estimate: GasEstimate,
+) -> Result<Estimate, ChainError> {
+    Ok(match estimate {
+        GasEstimate::Revert(data) => Estimate::Revert(data),
+        GasEstimate::Gas(gas) => {
+            let size = call.data.len().saturating_add(ENVELOPE);
+            // Half as much again covers the margin that a lane puts on top of an estimate.
+            let limit = gas.saturating_add(gas / 2);
+            let rollup_fee = client.rollup_fee_upper_bound(size, limit).await?;
+            Estimate::Gas { gas, rollup_fee }
+        }
+    })
 }
 
 #[async_trait]
@@ -127,13 +137,8 @@ impl LaneChain for ChainClient {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        Ok(match self.estimate_gas(from, call).await? {
-            GasEstimate::Revert(data) => Estimate::Revert(data),
-            GasEstimate::Gas(gas) => {
-                let size = call.data.len().saturating_add(ENVELOPE);
-                Estimate::Gas { gas, rollup_fee: self.l1_fee_upper_bound(size).await? }
-            }
-        })
+        let estimate = self.estimate_gas(from, call).await?;
+        with_rollup_fee(self, call, estimate).await
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -150,14 +155,33 @@ impl LaneChain for ChainClient {
 
     async fn nonce_use(
         &self,
-        _account: Address,
-        _nonce: u64,
-        _from: u64,
-        _to: u64,
+        account: Address,
+        nonce: u64,
+        from: u64,
+        to: u64,
     ) -> Result<Option<NonceUse>, ChainError> {
-        let detail = "not searched yet".to_owned();
-        let operation = "searching for a nonce";
-        Err(ChainError::Inconsistent { chain: ChainClient::chain_id(self), operation, detail })
+        ChainClient::nonce_use(self, account, nonce, from, to).await
+    }
+
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        let estimates = ChainClient::estimate_many(self, from, calls).await;
+        let whole = calls.iter().zip(estimates).map(async |(call, estimate)| {
+            with_rollup_fee(self, call, estimate?).await
+        });
+        join_all(whole).await
+    }
+
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        self.send_raw_many(raws).await
+    }
+
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        let found = ChainClient::receipts(self, tx_hashes).await;
+        found.into_iter().map(|receipt| receipt.map(Found::into_option)).collect()
     }
 
     async fn has_effect(

@@ -3,8 +3,14 @@
 //! It listens on a Unix socket in that folder, so no port can clash. A watchdog holds the other end
 //! of a pipe that only this process has: when this process dies, however it dies, the watchdog
 //! kills the server and removes the folder.
-// A helper of tests: what goes wrong in it is a failed test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a helper of tests: what goes wrong in it is a failed test, and its caller waits for it"
+)]
 
 mod programs;
 mod server;

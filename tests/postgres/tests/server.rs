@@ -1,5 +1,6 @@
 //! The server keeps what it answered, and goes when the process that started it goes.
 #![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "no runtime here whose thread a sleep could block")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

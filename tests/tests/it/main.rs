@@ -11,6 +11,8 @@ mod admission;
 mod closing;
 mod crash;
 mod drops;
+mod fault_proxy;
+mod faults;
 mod frames;
 mod hosts;
 mod http;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alloy_primitives::U256;
-use capstan_tests::gate::Gate;
+use capstan_tests::fault_proxy::{Fault, FaultProxy};
 use capstan_tests::oracle;
 use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene};
@@ -19,12 +19,12 @@ async fn health(scene: &Scene) -> Value {
 async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_back() {
     let mut scene = Scene::start("").await;
     scene.host.kill().await;
-    let gate = Gate::before(&scene.chain().anvil.url).await;
-    let through = scene.world.configure_through(&gate.url, "\n[host]\nreconcile_seconds = 1\n");
+    let proxy = FaultProxy::before(&scene.chain().anvil.url).await;
+    let through = scene.world.configure_through(&proxy.url, "\n[host]\nreconcile_seconds = 1\n");
     let (paper, late) = (scene.open(DEPOSIT).await, scene.open(DEPOSIT).await);
 
     // Down at start: the host starts, says so, and admits nobody.
-    gate.shut();
+    proxy.only(Fault::DropBefore);
     scene.restart_with(&through).await;
     let state = health(&scene).await;
     assert_eq!(
@@ -37,7 +37,7 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
     assert_eq!(wire.error_code().await, "chain_unavailable");
 
     // Back: the same connection is admitted. Down again: what was admitted is served on.
-    gate.open();
+    proxy.clear();
     loop {
         wire.init(&paper, 0).await;
         let frame = wire.next().await.unwrap();
@@ -47,7 +47,7 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
         assert_eq!(frame["error"]["code"], "chain_unavailable", "{frame}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    gate.shut();
+    proxy.only(Fault::DropBefore);
     let mut renter = Renter::attach(&scene.url, &paper).await;
     renter.ask("Tell me a story about a fox.", 50).await;
     renter.to_end().await;
@@ -62,7 +62,7 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
     // A restart during the outage loses nothing either.
     scene.host.kill().await;
     scene.restart_with(&through).await;
-    gate.open();
+    proxy.clear();
     scene.settles_for(&paper, renter.owed()).await;
     assert_eq!(scene.ended_by(&paper).await, "end");
 }
@@ -71,12 +71,12 @@ async fn a_chain_that_is_down_stops_nothing_that_is_paid_and_settles_when_it_is_
 async fn a_chain_that_takes_calls_and_answers_none_holds_nobody_up() {
     let mut scene = Scene::start("").await;
     scene.host.kill().await;
-    let gate = Gate::before(&scene.chain().anvil.url).await;
-    let through = scene.world.configure_through(&gate.url, "\n[host]\ndrain_seconds = 2\n");
+    let proxy = FaultProxy::before(&scene.chain().anvil.url).await;
+    let through = scene.world.configure_through(&proxy.url, "\n[host]\ndrain_seconds = 2\n");
     scene.restart_with(&through).await;
     let (paper, late) = (scene.open(DEPOSIT).await, scene.open(DEPOSIT).await);
     let mut renter = Renter::attach(&scene.url, &paper).await;
-    gate.stall();
+    proxy.only(Fault::Hang);
     let begun = Instant::now();
     let mut wire = Wire::connect(&scene.url).await;
     wire.init(&late, 0).await;
@@ -91,7 +91,7 @@ async fn a_chain_that_takes_calls_and_answers_none_holds_nobody_up() {
     assert!(scene.host.terminate().await);
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(scene.closings(&paper).await.is_empty());
-    gate.open();
+    proxy.clear();
     scene.restart_with(&through).await;
     scene.settles_for(&paper, renter.owed()).await;
     assert_eq!(scene.ended_by(&paper).await, "host_shutdown");

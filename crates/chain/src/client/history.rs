@@ -12,11 +12,11 @@ use crate::client::raw::RawLog;
 use crate::error::{ChainError, RpcError};
 use crate::types::{BlockTag, CloseReason, Closing, Log, OpenedSession, Receipt};
 
-/// Blocks per log query to begin with: most public endpoints allow at least this many. A refusal
-/// halves it.
+/// Blocks per log query to begin with: most public endpoints allow at least this many.
 const PAGE: u64 = 5_000;
 
-/// Below this a refusal is not about the size of the range.
+/// A refusal in words that are not known is taken to be about the size of the range down to here.
+/// One that is known to be is followed to a single block.
 const SMALLEST_PAGE: u64 = 16;
 
 impl ChainClient {
@@ -124,12 +124,10 @@ impl ChainClient {
                     }
                     from = to.saturating_add(1);
                 }
-                Err(ChainError::Rpc { source: RpcError::Refused { .. }, .. })
-                    if page > SMALLEST_PAGE =>
-                {
-                    page /= 2;
-                }
-                Err(error) => return Err(error),
+                Err(error) => match smaller(to.saturating_sub(from).saturating_add(1), &error) {
+                    Some(smaller) => page = smaller,
+                    None => return Err(error),
+                },
             }
         }
         Ok(None)
@@ -157,4 +155,16 @@ impl ChainClient {
             .map_err(|error| self.failed("reading logs", error))?;
         Ok(logs.into_iter().filter_map(RawLog::included).collect())
     }
+}
+
+/// Half the page, if the error is one that a smaller page gets around. Halving ends at one block, so
+/// a search is at most a dozen requests longer for it.
+fn smaller(page: u64, error: &ChainError) -> Option<u64> {
+    let ChainError::Rpc { source, .. } = error else { return None };
+    let smallest = match source {
+        RpcError::TooMuch { .. } => 1,
+        RpcError::Refused { revert: None, .. } => SMALLEST_PAGE,
+        _ => return None,
+    };
+    (page > smallest).then_some(page / 2)
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use crate::types::{BlockRef, Bytes, Log, Receipt};
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawBlock {
-    number: U64,
-    hash: B256,
+    pub(super) number: U64,
+    pub(super) hash: B256,
     timestamp: U256,
     base_fee_per_gas: Option<U128>,
 }
@@ -58,7 +58,7 @@ impl RawLog {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawReceipt {
-    transaction_hash: B256,
+    pub(super) transaction_hash: B256,
     block_number: Option<U64>,
     block_hash: Option<B256>,
     status: Option<U64>,

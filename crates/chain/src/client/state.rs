@@ -1,14 +1,13 @@
-//! Blocks, accounts, receipts, calls: what every chain has.
+//! Accounts and calls: what every chain has.
 
 use alloy_primitives::{U64, U256};
-use capstan_base::{Address, B256, UnixSeconds};
+use capstan_base::{Address, B256};
 use serde_json::{Value, json};
 
 use crate::bindings::calls::Call;
 use crate::client::ChainClient;
-use crate::client::raw::{RawBlock, RawReceipt};
 use crate::error::{ChainError, RpcError};
-use crate::types::{BlockRef, BlockTag, Bytes, GasEstimate, Receipt};
+use crate::types::{BlockTag, Bytes, GasEstimate};
 
 /// The JSON-RPC form of a tag.
 pub(super) fn tag(tag: BlockTag) -> Value {
@@ -21,44 +20,6 @@ pub(super) fn tag(tag: BlockTag) -> Value {
 }
 
 impl ChainClient {
-    /// Time of the newest block: what contracts compare with.
-    pub async fn head_time(&self) -> Result<UnixSeconds, ChainError> {
-        Ok(self.head(BlockTag::Latest).await?.timestamp)
-    }
-
-    /// The block at a tag. `None` if the chain has none yet, as `safe` and `finalized` may be on a
-    /// young chain, or if that number does not exist.
-    pub async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {
-        let block: Option<RawBlock> = self
-            .pool
-            .call("eth_getBlockByNumber", json!([tag(at), false]))
-            .await
-            .map_err(|error| self.failed("reading a block", error))?;
-        Ok(block.map(Into::into))
-    }
-
-    /// The block at a tag, which has to exist.
-    pub async fn head(&self, at: BlockTag) -> Result<BlockRef, ChainError> {
-        let block = self.block(at).await?;
-        block.ok_or_else(|| self.inconsistent("reading the head", "there is no such block"))
-    }
-
-    /// Hash of the canonical block of this height; `None` above the head. Compared with a receipt's
-    /// block hash it tells whether the receipt still counts.
-    pub async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
-        Ok(self.block(BlockTag::Number(number)).await?.map(|block| block.hash))
-    }
-
-    /// Transactions of the account that are in blocks up to the tag: the next nonce to be mined.
-    pub async fn account_nonce(&self, account: Address, at: BlockTag) -> Result<u64, ChainError> {
-        let nonce: U64 = self
-            .pool
-            .call("eth_getTransactionCount", json!([account, tag(at)]))
-            .await
-            .map_err(|error| self.failed("reading a nonce", error))?;
-        Ok(nonce.to())
-    }
-
     /// Native balance, wei.
     pub async fn balance(&self, account: Address) -> Result<U256, ChainError> {
         self.pool
@@ -81,14 +42,28 @@ impl ChainClient {
         from: Address,
         call: &Call,
     ) -> Result<GasEstimate, ChainError> {
-        let request = json!([{
-            "from": from, "to": call.to, "value": call.value, "data": call.data,
-        }]);
-        match self.pool.call::<U64>("eth_estimateGas", request).await {
+        let mut estimates = self.estimate_many(from, core::slice::from_ref(call)).await;
+        estimates.pop().unwrap_or_else(|| {
+            Err(self.inconsistent("estimating gas", "one was asked for and none came"))
+        })
+    }
+
+    /// The same for many calls at once, each as if it were the next: one result per call, in their
+    /// order.
+    pub async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<GasEstimate, ChainError>> {
+        let request = |call: &Call| json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }]);
+        let params = calls.iter().map(request).collect();
+        let estimates = self.pool.call_many::<U64>("eth_estimateGas", params).await;
+        let estimate = |estimate: Result<U64, RpcError>| match estimate {
             Ok(gas) => Ok(GasEstimate::Gas(gas.to())),
             Err(RpcError::Refused { revert: Some(data), .. }) => Ok(GasEstimate::Revert(data)),
             Err(error) => Err(self.failed("estimating gas", error)),
-        }
+        };
+        estimates.into_iter().map(estimate).collect()
     }
 
     /// Gas that creating a contract with this code would need.
@@ -99,17 +74,6 @@ impl ChainClient {
             .await
             .map_err(|error| self.failed("estimating gas", error))?;
         Ok(gas.to())
-    }
-
-    /// The receipt of a transaction, if the asked endpoint knows one. `None` is never evidence that
-    /// there is none.
-    pub async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
-        let receipt: Option<RawReceipt> = self
-            .pool
-            .call("eth_getTransactionReceipt", json!([tx_hash]))
-            .await
-            .map_err(|error| self.failed("reading a receipt", error))?;
-        Ok(receipt.and_then(RawReceipt::included))
     }
 
     /// True if the asked endpoint knows the transaction, in its pool or in a block.

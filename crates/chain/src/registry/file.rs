@@ -166,7 +166,7 @@ fn chain(layer: &mut Layer, section: Section<'_>, problems: &mut Problems) {
 /// Sets the endpoints if every one of them is good.
 pub(crate) fn rpc_urls(layer: &mut Layer, path: &str, urls: &[&str], problems: &mut Problems) {
     if urls.is_empty() {
-        problems.add(path, "is empty", "give at least one http or https URL");
+        problems.add(path, "is empty", "give at least one http, https, ws or wss URL");
     }
     let mut parsed = Vec::new();
     for (index, url) in urls.iter().enumerate() {

@@ -1,22 +1,34 @@
-//! One endpoint and its health.
+//! One endpoint: its transport, its health, and the chain it serves.
 
+mod batch;
+
+use core::ops::Range;
 use core::time::Duration;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::U64;
 use capstan_base::ChainId;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::rpc::board::Board;
+use crate::rpc::fault::RpcFault;
+use crate::rpc::http::{self, Reply};
+use crate::rpc::message;
 use crate::rpc::pool::PoolOptions;
-use crate::rpc::transport::{self, RpcFault};
+use crate::rpc::socket::Socket;
 use crate::rpc::url::RpcUrl;
 
 /// A server may ask for a longer pause than our own, but never for more than this.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// No chain here makes as many blocks between two looks: another chain is behind the URL, or the
+/// endpoint was away.
+const LEAP: u64 = 1_000;
 
 #[derive(Debug, Default)]
 struct Health {
@@ -24,31 +36,52 @@ struct Health {
     failures: u32,
     /// Not asked before this.
     until: Option<Instant>,
-    /// Answered with the right chain id since it was last down.
-    checked: bool,
+    /// When it last answered with the right chain id, unless it was down since.
+    checked: Option<Instant>,
     /// The wrong chain id it answered with.
     wrong_chain: Option<u64>,
+    /// It takes no batches until then.
+    no_batches: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Http(reqwest::Client),
+    Socket(Socket),
 }
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     url: RpcUrl,
+    index: usize,
     expected: ChainId,
     options: PoolOptions,
-    client: reqwest::Client,
+    transport: Transport,
+    board: Arc<Board>,
     health: Mutex<Health>,
     next_id: AtomicU64,
+    looking: AtomicBool,
 }
 
 impl Endpoint {
     pub(crate) fn new(
-        url: RpcUrl,
+        (index, url): (usize, RpcUrl),
         expected: ChainId,
         options: PoolOptions,
-        client: reqwest::Client,
+        client: &reqwest::Client,
+        board: Arc<Board>,
     ) -> Self {
-        let next_id = AtomicU64::new(1);
-        Self { url, expected, options, client, health: Mutex::default(), next_id }
+        let transport = if url.is_socket() {
+            let board = Arc::clone(&board);
+            let hint = Arc::new(move |number| {
+                board.observe(index, number);
+            });
+            Transport::Socket(Socket::new(url.clone(), hint))
+        } else {
+            Transport::Http(client.clone())
+        };
+        let (health, next_id, looking) = (Mutex::default(), AtomicU64::new(1), false.into());
+        Self { url, index, expected, options, transport, board, health, next_id, looking }
     }
 
     pub(crate) fn url(&self) -> &RpcUrl {
@@ -75,43 +108,115 @@ impl Endpoint {
         method: &str,
         params: &Value,
     ) -> Result<Box<RawValue>, RpcFault> {
-        if !self.health().checked {
-            self.check_chain().await?;
-        }
-        self.exchange(method, params).await
+        self.ensure_chain(self.options.recheck).await?;
+        self.request(method, params).await
     }
 
-    async fn check_chain(&self) -> Result<(), RpcFault> {
-        let answer = self.exchange("eth_chainId", &json!([])).await?;
+    /// Looks where its head is, and now and then which chain it serves, off the path of whoever
+    /// waits for an answer. Does nothing while an earlier look is on its way, or if an answer or a
+    /// subscription just told.
+    pub(crate) async fn look(&self) {
+        if self.board.is_fresh(self.index, self.options.look)
+            || self.looking.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        let _looking = Looking(&self.looking);
+        if self.ensure_chain(self.options.recheck / 2).await.is_ok()
+            && let Err(fault) = self.request("eth_blockNumber", &json!([])).await
+        {
+            debug!(endpoint = %self.url, %fault, "the head is not known");
+        }
+    }
+
+    /// Has it show the block at a head that no other endpoint has.
+    pub(crate) async fn show(&self, number: u64) {
+        let params = json!([U64::from(number), false]);
+        let shown = self.ask("eth_getBlockByNumber", &params).await;
+        if shown.is_ok_and(|block| number_of_block(&block) == Some(number)) {
+            self.board.show(self.index, number);
+        }
+    }
+
+    async fn ensure_chain(&self, within: Duration) -> Result<(), RpcFault> {
+        let is_fresh = self.health().checked.is_some_and(|checked| checked.elapsed() < within);
+        if is_fresh {
+            return Ok(());
+        }
+        let answer = self.request("eth_chainId", &json!([])).await?;
         let found: U64 = serde_json::from_str(answer.get())
             .map_err(|_| RpcFault::Garbled("chain id is not a number"))?;
         let found = found.to::<u64>();
         let mut health = self.health();
         if found == self.expected.0 {
-            health.checked = true;
+            health.checked = Some(Instant::now());
             health.wrong_chain = None;
+            drop(health);
+            self.board.admit(self.index);
             return Ok(());
         }
+        health.checked = None;
         health.wrong_chain = Some(found);
         health.until = Instant::now().checked_add(self.options.ejection);
+        drop(health);
+        self.board.forget(self.index);
         warn!(endpoint = %self.url, expected = %self.expected, found, "endpoint serves another chain");
         Err(RpcFault::WrongChain(found))
     }
 
-    async fn exchange(&self, method: &str, params: &Value) -> Result<Box<RawValue>, RpcFault> {
+    async fn request(&self, method: &str, params: &Value) -> Result<Box<RawValue>, RpcFault> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let ids = id..id.saturating_add(1);
+        let body = message::single(id, method, params);
         let started = Instant::now();
-        let deadline = self.options.deadline;
-        let answer =
-            transport::request(&self.client, &self.url, deadline, id, method, params).await;
+        let reply = self.exchange(&body, ids, self.options.deadline).await;
+        let answer = reply.and_then(|reply| {
+            let answer = message::parse(&reply.body, id);
+            reply.judge(answer.and_then(|answer| answer.map_err(|error| error.into_fault(method))))
+        });
         self.record(method, started.elapsed(), answer.as_ref().err());
+        if let Ok(raw) = &answer {
+            self.observe(method, params, raw);
+        }
         answer
+    }
+
+    async fn exchange(
+        &self,
+        body: &Value,
+        ids: Range<u64>,
+        deadline: Duration,
+    ) -> Result<Reply, RpcFault> {
+        match &self.transport {
+            Transport::Http(client) => {
+                let exchange = http::exchange(client, &self.url, body);
+                tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(RpcFault::TimedOut))
+            }
+            Transport::Socket(socket) => socket.exchange(body, ids, deadline).await,
+        }
+    }
+
+    /// Takes the head out of answers that hold it.
+    fn observe(&self, method: &str, params: &Value, raw: &RawValue) {
+        let is_latest = params.get(0).and_then(Value::as_str) == Some("latest");
+        let number = match method {
+            "eth_blockNumber" => {
+                serde_json::from_str::<U64>(raw.get()).ok().map(|number| number.to())
+            }
+            "eth_getBlockByNumber" if is_latest => number_of_block(raw),
+            _ => None,
+        };
+        let Some(number) = number else { return };
+        let before = self.board.observe(self.index, number);
+        if before.is_some_and(|before| before.abs_diff(number) > LEAP) {
+            self.health().checked = None;
+        }
     }
 
     fn record(&self, method: &str, took: Duration, fault: Option<&RpcFault>) {
         let outcome = match fault {
             None => "ok",
-            Some(RpcFault::Answer(_)) => "error",
+            Some(RpcFault::Answer(_) | RpcFault::BatchRefused) => "error",
             Some(RpcFault::RateLimited(_)) => "rate_limited",
             Some(_) => "failed",
         };
@@ -123,13 +228,13 @@ impl Endpoint {
             .record(took.as_secs_f64());
         let mut health = self.health();
         match fault {
-            None | Some(RpcFault::Answer(_)) => {
+            None | Some(RpcFault::Answer(_) | RpcFault::BatchRefused) => {
                 health.failures = 0;
                 health.until = None;
             }
             Some(fault) => {
                 health.failures = health.failures.saturating_add(1);
-                health.checked = false;
+                health.checked = None;
                 let asked = match fault {
                     RpcFault::RateLimited(pause) => pause.unwrap_or_default(),
                     _ => Duration::ZERO,
@@ -146,4 +251,21 @@ impl Endpoint {
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Marks a look as over, however it ends.
+struct Looking<'a>(&'a AtomicBool);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+fn number_of_block(block: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Block {
+        number: U64,
+    }
+    serde_json::from_str::<Block>(block.get()).ok().map(|block| block.number.to())
 }

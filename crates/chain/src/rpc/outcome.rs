@@ -10,7 +10,7 @@
 //! | poor | `insufficient funds for gas * price + value: ...` | same | `Insufficient funds ...` |
 //! | full | `txpool is full`, `account limit exceeded`, `in-flight transaction limit reached ...` | `txpool is full`, `... exceeds max account slots` | |
 
-use crate::rpc::transport::RpcFault;
+use crate::rpc::fault::RpcFault;
 
 /// What became of one broadcast. Only [`SendOutcome::Rejected`] says that these bytes can never be
 /// mined, and even then only as far as the asked endpoints know.
@@ -114,7 +114,7 @@ impl SendOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::transport::ErrorObject;
+    use crate::rpc::fault::ErrorObject;
 
     #[test]
     fn the_words_of_each_node_are_understood() {

@@ -1,20 +1,29 @@
-//! Several endpoints behind one face: reads go to the first healthy one, broadcasts to all.
+//! Several endpoints behind one face: reads go to the freshest that agrees with the others,
+//! broadcasts to all.
+
+mod agree;
+mod broadcast;
+mod look;
+mod open;
 
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use capstan_base::ChainId;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tracing::debug;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::error::RpcError;
+use crate::rpc::board::Board;
 use crate::rpc::endpoint::Endpoint;
-use crate::rpc::outcome::SendOutcome;
-use crate::rpc::transport::{ErrorObject, RpcFault};
+use crate::rpc::pool::open::{Open, shaped};
+use crate::rpc::select::{self, Candidate, View};
 use crate::rpc::url::RpcUrl;
-use crate::types::Bytes;
+
+pub use agree::{Found, Voices};
 
 /// Times of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +36,12 @@ pub struct PoolOptions {
     /// Pause for an endpoint that serves another chain. Default 5 min: that is a mistake of
     /// somebody's configuration, and does not mend by itself soon.
     pub ejection: Duration,
+    /// How often heads are looked at while the pool is in use and has more than one endpoint.
+    /// Default 1 s; a client takes half the block time of its chain.
+    pub look: Duration,
+    /// How long a chain id counts: a URL may begin to serve another chain. Default 1 min. An
+    /// outage, or a head that leaps, ends it at once.
+    pub recheck: Duration,
 }
 
 impl Default for PoolOptions {
@@ -35,19 +50,41 @@ impl Default for PoolOptions {
             deadline: Duration::from_secs(5),
             cool_down: Duration::from_secs(1),
             ejection: Duration::from_secs(300),
+            look: Duration::from_secs(1),
+            recheck: Duration::from_secs(60),
         }
+    }
+}
+
+impl PoolOptions {
+    /// The defaults for a chain with this time between blocks. Looking more often than five times a
+    /// second tells no more of who lags; less often than every two seconds tells it too late.
+    pub fn for_block_time(block_time: Duration) -> Self {
+        let look = (block_time / 2).clamp(Duration::from_millis(200), Duration::from_secs(2));
+        Self { look, ..Self::default() }
     }
 }
 
 /// The endpoints of one chain. Clones share connections and health.
 #[derive(Clone, Debug)]
 pub struct RpcPool {
-    endpoints: Arc<[Arc<Endpoint>]>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    endpoints: Vec<Arc<Endpoint>>,
+    board: Arc<Board>,
+    options: PoolOptions,
+    /// When heads were last looked at, and the looks that are still on their way: they end with
+    /// the pool.
+    looked: Mutex<(Option<Instant>, JoinSet<()>)>,
+    first_look: tokio::sync::Mutex<()>,
 }
 
 impl RpcPool {
-    /// In order of preference. Does no IO: an endpoint's chain id is checked before its first use
-    /// and again after each time it was down.
+    /// In order of preference. Does no IO: an endpoint's chain id is checked before its first use,
+    /// again after each time it was down, and now and then.
     pub fn new(chain: ChainId, urls: &[RpcUrl], options: PoolOptions) -> Self {
         let client = reqwest::Client::builder()
             // A redirect could lead a request with its API key, or a transaction, anywhere.
@@ -55,15 +92,18 @@ impl RpcPool {
             .connect_timeout(options.deadline)
             .build()
             .unwrap_or_default();
-        let endpoints = urls
-            .iter()
-            .map(|url| Arc::new(Endpoint::new(url.clone(), chain, options, client.clone())))
-            .collect();
-        Self { endpoints }
+        let board = Arc::new(Board::new(urls.len()));
+        let endpoint = |place: (usize, RpcUrl)| {
+            Arc::new(Endpoint::new(place, chain, options, &client, Arc::clone(&board)))
+        };
+        let endpoints = urls.iter().cloned().enumerate().map(endpoint).collect();
+        let (looked, first_look) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { endpoints, board, options, looked, first_look }) }
     }
 
     /// Asks one endpoint after another until one gives a result of type `R`. An answer of `null`
-    /// is a result: take it as an `Option`.
+    /// is a result: take it as an `Option`. It is the word of one endpoint; [`RpcPool::find`] asks
+    /// for more.
     ///
     /// # Errors
     /// [`RpcError::Refused`] if an endpoint answered with an error. A revert is such an answer at
@@ -73,116 +113,94 @@ impl RpcPool {
         method: &'static str,
         params: Value,
     ) -> Result<R, RpcError> {
-        let mut last = None;
-        for endpoint in self.in_order() {
-            let fault = match endpoint.ask(method, &params).await {
-                Ok(raw) => match serde_json::from_str(raw.get()) {
-                    Ok(result) => return Ok(result),
-                    Err(_) => RpcFault::Garbled("result has an unexpected shape"),
-                },
-                Err(fault) => fault,
-            };
-            debug!(endpoint = %endpoint.url(), method, %fault, "asking the next endpoint");
-            let error = match fault {
-                RpcFault::Answer(error) => refused(method, &error),
-                fault => unavailable(method, endpoint, &fault),
-            };
-            if matches!(&error, RpcError::Refused { revert: Some(_), .. }) {
-                return Err(error);
-            }
-            // An answer, if only an error, says more than a failure.
-            if !matches!(
-                (&last, &error),
-                (Some(RpcError::Refused { .. }), RpcError::Unavailable { .. })
-            ) {
-                last = Some(error);
-            }
-        }
-        Err(self.all_wrong().or(last).unwrap_or(RpcError::NoEndpoint))
+        let mut answers = self.call_many(method, vec![params]).await;
+        answers.pop().unwrap_or(Err(RpcError::NoEndpoint))
     }
 
-    /// Sends a raw transaction to every endpoint that serves this chain, whatever its health.
-    /// Returns as soon as one has it; the others are still served in the background.
-    pub async fn send_raw(&self, raw: &Bytes) -> SendOutcome {
-        let params = Arc::new(json!([raw]));
-        let mut sends: FuturesUnordered<_> = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wrong_chain().is_none() || endpoint.cooling().is_none())
-            .map(|endpoint| {
-                let endpoint = Arc::clone(endpoint);
-                let params = Arc::clone(&params);
-                tokio::spawn(async move {
-                    match endpoint.ask("eth_sendRawTransaction", &params).await {
-                        Ok(_hash) => SendOutcome::Accepted,
-                        Err(fault) => {
-                            debug!(endpoint = %endpoint.url(), %fault, "broadcast not accepted");
-                            SendOutcome::from_fault(&fault)
-                        }
-                    }
-                })
-            })
-            .collect();
-        let mut best = SendOutcome::Unknown("no endpoint serves this chain".to_owned());
-        let mut heard = false;
-        while let Some(sent) = sends.next().await {
-            let outcome = sent
-                .unwrap_or_else(|_| SendOutcome::Unknown("broadcast was interrupted".to_owned()));
-            if outcome.is_delivered() {
-                return outcome;
+    /// The same for many requests of one method, batched where the endpoint takes batches. One
+    /// result per request, in their order: what one endpoint does not answer, the next is asked.
+    pub async fn call_many<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Vec<Value>,
+    ) -> Vec<Result<R, RpcError>> {
+        let order = self.order().await;
+        let mut open = Open::new(method, params);
+        for candidate in order {
+            let Some(endpoint) = self.endpoint(candidate) else { continue };
+            for (index, answer) in open.ask(endpoint, |_| true).await {
+                match answer.and_then(|raw| shaped::<R>(&raw)) {
+                    Ok(result) => open.settle(index, Ok(result)),
+                    Err(fault) => open.failed(index, endpoint, fault),
+                }
             }
-            if !heard || outcome.rank() < best.rank() {
-                best = outcome;
+            if open.open().next().is_none() {
+                break;
             }
-            heard = true;
         }
-        best
+        open.finish(self.all_wrong())
     }
 
     /// Scheme and host of each endpoint, and whether it is in use.
     pub fn endpoints(&self) -> Vec<(String, bool)> {
-        let state =
-            |endpoint: &Arc<Endpoint>| (endpoint.url().to_string(), endpoint.cooling().is_none());
-        self.endpoints.iter().map(state).collect()
+        let order = select::order(&self.views());
+        let is_used =
+            |index| order.iter().any(|found| found.index == index && !found.is_last_resort());
+        let state = |(index, endpoint): (usize, &Arc<Endpoint>)| {
+            (endpoint.url().to_string(), is_used(index))
+        };
+        self.inner.endpoints.iter().enumerate().map(state).collect()
     }
 
-    /// Healthy ones in their configured order, then the cooling ones, soonest back first: when all
-    /// are down, trying is better than failing. One on another chain is left out until it is due.
-    fn in_order(&self) -> Vec<&Arc<Endpoint>> {
-        let mut order: Vec<_> = self
-            .endpoints
-            .iter()
-            .map(|endpoint| (endpoint.cooling(), endpoint))
-            .filter(|(cooling, endpoint)| cooling.is_none() || endpoint.wrong_chain().is_none())
-            .collect();
-        order.sort_by_key(|(cooling, _)| *cooling);
-        order.into_iter().map(|(_, endpoint)| endpoint).collect()
+    /// The height that the endpoints agree on, as far as the pool has seen it. Changes wake whoever
+    /// waits for a block; they are a hint, and come sooner from an endpoint with a WebSocket.
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.inner.board.newest()
+    }
+
+    fn endpoint(&self, candidate: Candidate) -> Option<&Arc<Endpoint>> {
+        self.inner.endpoints.get(candidate.index)
+    }
+
+    /// Whom to ask, by what is known now of their heads.
+    async fn order(&self) -> Vec<Candidate> {
+        self.look().await;
+        let views = self.views();
+        let agreed = select::agreed_head(&views);
+        for (view, endpoint) in views.iter().zip(&self.inner.endpoints) {
+            let (Some(agreed), Some(head)) = (agreed, view.head) else { continue };
+            // Below zero is ahead. Exact far beyond any height.
+            #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+            let lag = agreed as f64 - head as f64;
+            metrics::gauge!("capstan_rpc_head_lag_blocks",
+                "chain" => endpoint.expected().to_string(), "endpoint" => endpoint.url().to_string())
+            .set(lag);
+        }
+        select::order(&views)
+    }
+
+    fn views(&self) -> Vec<View> {
+        let now = Instant::now();
+        let health = |(view, endpoint): (View, &Arc<Endpoint>)| {
+            let cooling = endpoint.cooling();
+            let is_wrong = cooling.is_some() && endpoint.wrong_chain().is_some();
+            let resting = cooling.map(|until| until.duration_since(now));
+            View { wrong_chain: is_wrong, resting, ..view }
+        };
+        self.inner.board.views().into_iter().zip(&self.inner.endpoints).map(health).collect()
     }
 
     fn all_wrong(&self) -> Option<RpcError> {
-        let wrong: Vec<_> = self
-            .endpoints
+        let endpoints = &self.inner.endpoints;
+        let wrong: Vec<_> = endpoints
             .iter()
             .filter_map(|endpoint| Some((endpoint, endpoint.wrong_chain()?)))
             .collect();
-        let (endpoint, found) = *wrong.first().filter(|_| wrong.len() == self.endpoints.len())?;
+        let (endpoint, found) = *wrong.first().filter(|_| wrong.len() == endpoints.len())?;
         Some(RpcError::WrongChain {
             endpoint: endpoint.url().to_string(),
             expected: endpoint.expected(),
             found,
         })
     }
-}
-
-fn refused(method: &'static str, error: &ErrorObject) -> RpcError {
-    RpcError::Refused {
-        method,
-        code: error.code,
-        message: error.shortened(),
-        revert: error.revert(),
-    }
-}
-
-fn unavailable(method: &'static str, endpoint: &Endpoint, fault: &RpcFault) -> RpcError {
-    RpcError::Unavailable { method, detail: format!("{}: {fault}", endpoint.url()) }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// An HTTP URL that prints as scheme, host and port only: path, query and user may hold an API key.
+/// An HTTP or WebSocket URL that prints as scheme, host and port only: path, query and user may hold an API key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RpcUrl(reqwest::Url);
 
@@ -14,7 +14,7 @@ pub enum RpcUrlError {
     #[error("is not a URL")]
     Malformed,
     /// Another scheme.
-    #[error("has scheme {0:?}, expected http or https")]
+    #[error("has scheme {0:?}, expected http, https, ws or wss")]
     Scheme(String),
     /// Nobody to talk to.
     #[error("has no host")]
@@ -26,6 +26,11 @@ impl RpcUrl {
     pub(crate) fn full(&self) -> &reqwest::Url {
         &self.0
     }
+
+    /// True if it is spoken to over a WebSocket.
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(self.0.scheme(), "ws" | "wss")
+    }
 }
 
 impl FromStr for RpcUrl {
@@ -33,7 +38,7 @@ impl FromStr for RpcUrl {
 
     fn from_str(text: &str) -> Result<Self, RpcUrlError> {
         let url: reqwest::Url = text.trim().parse().map_err(|_| RpcUrlError::Malformed)?;
-        if !matches!(url.scheme(), "http" | "https") {
+        if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
             return Err(RpcUrlError::Scheme(url.scheme().to_owned()));
         }
         if url.host_str().is_none_or(str::is_empty) {
@@ -69,6 +74,8 @@ mod tests {
     #[test]
     fn what_is_no_endpoint_is_refused() {
         assert_eq!("sepolia.base.org".parse::<RpcUrl>(), Err(RpcUrlError::Malformed));
-        assert_eq!("wss://x.org".parse::<RpcUrl>(), Err(RpcUrlError::Scheme("wss".to_owned())));
+        assert_eq!("ftp://x.org".parse::<RpcUrl>(), Err(RpcUrlError::Scheme("ftp".to_owned())));
+        assert!("wss://x.org".parse::<RpcUrl>().unwrap().is_socket());
+        assert!(!"https://x.org".parse::<RpcUrl>().unwrap().is_socket());
     }
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod delegation;
 mod effect;
+mod rpc;
 mod support;
 
 use std::time::Duration;

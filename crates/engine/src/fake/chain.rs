@@ -6,12 +6,12 @@ use alloy_primitives::{Bytes, keccak256};
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainError, GasPrice, Receipt, RpcError, SendOutcome,
+    BlockRef, BlockTag, Call, ChainError, GasPrice, NonceUse, Receipt, RpcError, SendOutcome,
 };
 use tokio::sync::Notify;
 
 use super::model::Model;
-use crate::chain::{Estimate, LaneChain, NonceUse};
+use crate::chain::{Estimate, LaneChain};
 
 /// What goes wrong. All off by default.
 #[derive(Clone, Debug, Default)]

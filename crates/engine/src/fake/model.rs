@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::chain::NonceUse;
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
-use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields, TxTarget};
+use capstan_chain::{BlockRef, Call, Fees, NonceUse, Receipt, SendOutcome, TxFields, TxTarget};
 
 /// Gas every call uses.
 const GAS: u64 = 50_000;
