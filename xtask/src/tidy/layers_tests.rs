@@ -134,6 +134,7 @@ const MAP: &str = "\
 | beside | `contracts/` | Solidity |
 | | `models/` | the tiny model |
 | | `tests/` | scenarios |
+| | `tests/postgres/` | a server |
 | | `xtask/` | commands |
 | | `docs/` | pages |
 ";
