@@ -11,6 +11,7 @@
 )]
 
 pub mod anvil;
+pub mod bench;
 pub mod fake_host;
 pub mod fault_proxy;
 pub mod faults;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use capstan_base::{ChainId, UnixSeconds};
-use capstan_store::NewIntent;
+use capstan_store::{LaneKey, NewIntent};
 use serde::{Deserialize, Serialize};
 
 mod deadly_store;
@@ -51,6 +51,8 @@ pub struct Job {
     pub value: U256,
     /// Calldata.
     pub data: Bytes,
+    /// Whether the chain itself refuses to do it twice.
+    pub repeat_safe: bool,
     /// Not before this chain time.
     pub not_before: Option<u64>,
 }
@@ -58,18 +60,12 @@ pub struct Job {
 impl Job {
     /// The job as an intent of this lane.
     pub fn intent(&self, chain_id: ChainId, sender: Address) -> NewIntent {
+        let lane = LaneKey { chain_id, sender };
+        let (to, value, data) = (self.to, self.value, self.data.clone());
         NewIntent {
-            idempotency_key: self.name.clone(),
-            chain_id,
-            sender,
-            to: self.to,
-            value: self.value,
-            data: self.data.clone(),
-            gas_limit: None,
-            max_cost: None,
+            repeat_safe: self.repeat_safe,
             not_before: self.not_before.and_then(|time| UnixSeconds::new(time).ok()),
-            deadline: None,
-            label: self.name.clone(),
+            ..NewIntent::new(self.name.clone(), lane, to, value, data)
         }
     }
 }

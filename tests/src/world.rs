@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use capstan_base::{Amount, ModelId, U256};
+use capstan_base::{Address, Amount, B256, ModelId, Price, U256};
 use capstan_chain::deploy::{DeployParams, deploy_all, transact};
-use capstan_chain::{ChainClient, ChainRegistry, Contracts, LocalSigner, calls};
+use capstan_chain::{ChainClient, ChainRegistry, Contracts, LocalSigner, NewOffer, calls};
 use capstan_model::file_id;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::anvil::{Anvil, Mining};
+use crate::scene::COIN_PRICE;
 use crate::tools;
 
 /// Base Sepolia.
@@ -20,6 +21,9 @@ pub const OPBNB_TESTNET: u64 = 5611;
 /// Protocol fee of the deployed marketplaces: 2.5 %.
 pub const FEE_BPS: u16 = 250;
 
+/// Stake of a host, whole FAB: what the registry asks for.
+const STAKE: u128 = 1000;
+
 /// One chain with its contracts.
 pub struct Devnet {
     /// The chain.
@@ -29,7 +33,7 @@ pub struct Devnet {
     /// Our contracts.
     pub contracts: Contracts,
     /// Six-decimal test dollar.
-    pub usdc: capstan_base::Address,
+    pub usdc: Address,
     client: ChainClient,
 }
 
@@ -144,9 +148,8 @@ impl Devnet {
             test_usdc: true,
         };
         let deployed = deploy_all(&client, owner, &params).await.expect("the contracts deploy");
-        let model = ModelId(file_id(tools::model()).expect("the model file").into());
         let registry = deployed.contracts.model_registry.expect("deployed");
-        let approve = calls::approve_model(registry, model, "models/capstan-tiny.gguf");
+        let approve = calls::approve_model(registry, model(), "models/capstan-tiny.gguf");
         transact(&client, owner, &approve).await.expect("the model is approved");
         Self {
             anvil,
@@ -160,6 +163,22 @@ impl Devnet {
     /// Sends one set-up transaction.
     pub async fn send(&self, from: &LocalSigner, call: &capstan_chain::Call) {
         transact(&self.client, from, call).await.expect("the transaction is mined");
+    }
+
+    /// Registers a host that offers the model for coins, without its being asked.
+    pub async fn register(&self, owner: &LocalSigner, host: &LocalSigner) {
+        let fab = self.contracts.governance_token.expect("deployed");
+        let stake = STAKE * 10_u128.pow(18);
+        let give = calls::erc20_transfer(fab, host.address(), U256::from(stake));
+        self.send(owner, &give).await;
+        let nodes = self.contracts.node_registry;
+        self.send(host, &calls::erc20_approve(fab, nodes, U256::from(stake))).await;
+        let amount = |units| Amount::new(units).expect("an amount");
+        let price = Price { input: amount(COIN_PRICE.0), output: amount(COIN_PRICE.1) };
+        let offer = NewOffer { model: model(), token: Address::ZERO, price };
+        let (stake, endpoint) = (amount(stake), "http://127.0.0.1:1");
+        let register = calls::register_node(nodes, stake, endpoint, "", B256::ZERO, &[offer]);
+        self.send(host, &register).await;
     }
 
     /// Typed reads, for scenarios that need them.
@@ -201,6 +220,11 @@ fn client(config: &str, chain_id: u64) -> ChainClient {
     let registry = ChainRegistry::load(&document, |_| None).expect("a good configuration");
     let config = registry.known(capstan_base::ChainId(chain_id)).expect("a preset").clone();
     ChainClient::connect(config)
+}
+
+/// The project's own model, as the chain names it.
+pub fn model() -> ModelId {
+    ModelId(file_id(tools::model()).expect("the model file").into())
 }
 
 /// Writes a file under the run's folder.

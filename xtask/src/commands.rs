@@ -1,6 +1,7 @@
 //! One file per command, named as the command is.
 
 pub(crate) mod artifacts;
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod faults;

@@ -39,6 +39,7 @@ enum Command {
     Tidy(commands::tidy::Args),
     Gas(commands::gas::Args),
     Artifacts(commands::artifacts::Args),
+    Bench(commands::bench::Args),
     Tools(commands::tools::Args),
 }
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(args) => commands::test::run(&repo, &args),
         Command::Tidy(args) => commands::tidy::run(&repo, &args),
         Command::Gas(args) => commands::gas::run(&repo, &args),
+        Command::Bench(args) => commands::bench::run(&repo, &args),
         Command::Artifacts(args) => commands::artifacts::run(&repo, &args),
         Command::Tools(args) => commands::tools::run(&repo, &args),
     });

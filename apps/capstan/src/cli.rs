@@ -66,6 +66,9 @@ pub enum Command {
     Chains(commands::chains::ChainsArgs),
     /// Register as a host: stake, prices, endpoint
     Register(commands::register::RegisterArgs),
+    /// See, change and end a registration
+    #[command(subcommand)]
+    Registration(commands::registration::RegistrationCommand),
     /// Serve models to renters and settle their sessions
     Host(commands::host::HostArgs),
     /// Open a session at a host and use it through a local OpenAI endpoint
@@ -78,6 +81,16 @@ pub enum Command {
     Close(commands::close::CloseArgs),
     /// Show or withdraw what the ledger holds for this account
     Earnings(commands::earnings::EarningsArgs),
+    /// List transactions: wanted, under way, over
+    Intents(commands::intents::IntentsArgs),
+    /// Tell the whole story of one transaction
+    Explain(commands::explain::ExplainArgs),
+    /// Claim what was signed for, while the host does not run
+    Settle(commands::settle::SettleArgs),
+    /// Compare what is stored with the chains, once
+    Reconcile(commands::reconcile::ReconcileArgs),
+    /// Check everything an operator depends on, and say what to do
+    Doctor(commands::doctor::DoctorArgs),
 }
 
 /// An account as an argument. Written in both cases it carries a checksum (EIP-55), and money goes

@@ -2,12 +2,18 @@
 
 pub mod chains;
 pub mod close;
+pub mod doctor;
 pub mod earnings;
+pub mod explain;
 pub mod host;
+pub mod intents;
 pub mod key;
+pub mod reconcile;
 pub mod register;
+pub mod registration;
 pub mod rent;
 pub mod sessions;
+pub mod settle;
 pub mod voucher;
 
 use anyhow::Result;
@@ -26,12 +32,20 @@ pub async fn run(cli: Cli, output: &Output) -> Result<()> {
     match command {
         Command::Key(command) => key::run(command, &global, output).await,
         Command::Chains(args) => chains::run(args, &global, output).await,
-        Command::Register(args) => register::run(args, &global, output).await,
+        Command::Register(args) => Box::pin(register::run(args, &global, output)).await,
         Command::Host(args) => Box::pin(host::run(args, &global, output)).await,
         Command::Rent(args) => Box::pin(rent::run(args, &global, output)).await,
         Command::Voucher(args) => voucher::run(args, &global, output).await,
         Command::Sessions(args) => sessions::run(args, &global, output).await,
         Command::Close(args) => close::run(args, &global, output).await,
         Command::Earnings(args) => earnings::run(args, &global, output).await,
+        Command::Registration(command) => {
+            Box::pin(registration::run(command, &global, output)).await
+        }
+        Command::Intents(args) => intents::run(args, &global, output).await,
+        Command::Explain(args) => explain::run(args, &global, output).await,
+        Command::Settle(args) => Box::pin(settle::run(args, &global, output)).await,
+        Command::Reconcile(args) => Box::pin(reconcile::run(args, &global, output)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, &global, output)).await,
     }
 }

@@ -1,19 +1,22 @@
 //! What most commands need: settings, the account, the store, chains, the engine.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result, bail};
 use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
 use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
-use capstan_engine::{Engine, LaneChain, LaneSigner, Outcome};
+use capstan_engine::{Engine, LaneChain, LaneSigner};
 use capstan_kit::{Clock, SystemClock, causes};
-use capstan_store::{EngineStore, LaneKey, NewIntent, PgStore, SessionStore, Store};
+use capstan_store::{EngineStore, PgStore, SessionStore, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::account::{AccountLock, Accounts, Taken};
 use crate::cli::Global;
-use crate::settings::Settings;
+use crate::desk::Desk;
+use crate::settings::{Settings, UsageError};
+use crate::wish::{Outbox, Wish};
 
 /// Settings and account of one command.
 pub struct Context {
@@ -21,10 +24,22 @@ pub struct Context {
     pub settings: Settings,
     /// The account's key.
     pub signer: Arc<LocalSigner>,
-    /// Where the database lies.
+    /// Where databases lie.
     data: PathBuf,
+    /// Locks and desks.
+    accounts: Accounts,
+    /// Held from the first database on, until the command ends.
+    lock: OnceLock<AccountLock>,
     /// Cancelled when the command ends.
     pub stop: CancellationToken,
+}
+
+/// Where this command's calls go.
+pub enum Sender {
+    /// An engine of its own.
+    Own(Outbox),
+    /// The running host that holds the account.
+    Desk(Desk, Arc<LocalSigner>),
 }
 
 impl Context {
@@ -32,13 +47,10 @@ impl Context {
     pub async fn load(global: &Global) -> Result<Self> {
         let settings = Settings::load(global.config.as_deref())?;
         let signer = Arc::new(crate::key::load(&global.key).await?);
-        let data = match &global.data {
-            Some(data) => data.clone(),
-            None => std::env::home_dir()
-                .context("no home directory; name a place with --data")?
-                .join(".capstan"),
-        };
-        Ok(Self { settings, signer, data, stop: CancellationToken::new() })
+        let data = data_folder(global)?;
+        let accounts = Accounts::of_machine(&data)?;
+        let (lock, stop) = (OnceLock::new(), CancellationToken::new());
+        Ok(Self { settings, signer, data, accounts, lock, stop })
     }
 
     /// The account.
@@ -51,34 +63,80 @@ impl Context {
         SystemClock.now()
     }
 
-    /// Opens the database `name`, creating its folder.
-    pub fn open_store(&self, name: &str) -> Result<Store> {
+    /// Takes the account for this process and opens its database, made if there is none. Refused
+    /// where machines share one: what this command stores would not be there.
+    pub fn open_store(&self, purpose: &str) -> Result<Store> {
+        if self.settings.store.is_some() {
+            return Err(UsageError(format!(
+                "`capstan {purpose}` keeps a database of this machine's own, and [store] names one \
+                 that machines share: give it another account, and a configuration without [store]"
+            ))
+            .into());
+        }
+        match self.accounts.take(self.account(), purpose)? {
+            Taken::Free(lock) => self.open_locked(lock),
+            Taken::Held(by) => bail!(held(self.account(), &by)),
+        }
+    }
+
+    /// Takes the account for this process and opens the database that machines share, if they do,
+    /// else its own. Of several processes of one machine one has the account all the same: the
+    /// others hand in what they want sent.
+    pub async fn open_session_store(&self, purpose: &str) -> Result<Arc<dyn SessionStore>> {
+        match self.accounts.take(self.account(), purpose)? {
+            Taken::Free(lock) => self.open_session_store_locked(lock).await,
+            Taken::Held(by) => bail!(held(self.account(), &by)),
+        }
+    }
+
+    async fn open_session_store_locked(&self, lock: AccountLock) -> Result<Arc<dyn SessionStore>> {
+        let Some(shared) = &self.settings.store else {
+            return Ok(Arc::new(self.open_locked(lock)?));
+        };
+        // The first one is held for good, and another is not to be had.
+        let _ = self.lock.set(lock);
+        Ok(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?))
+    }
+
+    fn open_locked(&self, lock: AccountLock) -> Result<Store> {
+        // The first one is held for good, and another is not to be had.
+        let _ = self.lock.set(lock);
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("cannot make the data folder {}", self.data.display()))?;
-        let path = self.data.join(name);
+        let path = database(&self.data, self.account());
         Store::open(&path).with_context(|| format!("cannot open the database {}", path.display()))
     }
 
-    /// The database of a host: the one that several machines share, or the file `name`.
-    pub async fn open_session_store(&self, name: &str) -> Result<Arc<dyn SessionStore>> {
-        match &self.settings.store {
-            None => Ok(Arc::new(self.open_store(name)?)),
-            Some(shared) => Ok(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?)),
+    /// Sends by an engine over these chains, or, while `capstan host` runs with this account,
+    /// through it.
+    pub async fn sender(&self, purpose: &str, chains: &[Arc<ChainClient>]) -> Result<Sender> {
+        match self.accounts.take(self.account(), purpose)? {
+            Taken::Free(lock) => {
+                let store = self.open_session_store_locked(lock).await?;
+                let engine = self.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, chains)?;
+                Ok(Sender::Own(self.outbox(engine, store)))
+            }
+            Taken::Held(by) => match Desk::find(&self.accounts.desk(self.account())).await {
+                Some(desk) => Ok(Sender::Desk(desk, Arc::clone(&self.signer))),
+                None => bail!(held(self.account(), &by)),
+            },
         }
+    }
+
+    /// Where wishes of this account go.
+    pub fn outbox(&self, engine: Engine, store: Arc<dyn SessionStore>) -> Outbox {
+        Outbox { engine, store, account: self.account() }
+    }
+
+    /// Lets other commands hand in calls while this one holds the account.
+    pub fn open_desk(&self, outbox: Outbox) -> Result<()> {
+        let path = self.accounts.desk(self.account());
+        crate::desk::serve(&path, outbox, self.stop.child_token())
     }
 
     /// The chain a command names by name or id, or the default one.
     pub fn chain_config(&self, named: Option<&str>) -> Result<&ChainConfig> {
-        let registry = &self.settings.registry;
-        match named {
-            Some(name) => {
-                let known = registry.find(name).with_context(|| {
-                    format!("no chain is called {name:?}; see `capstan chains`")
-                })?;
-                Ok(registry.get(known.chain_id)?)
-            }
-            None => Ok(registry.default_chain()?),
-        }
+        self.settings.chain(named)
     }
 
     /// A checked client for one chain.
@@ -108,31 +166,47 @@ impl Context {
         Engine::start(store, lanes, signers, config, self.stop.child_token())
             .context("cannot start the engine")
     }
+}
 
-    /// Sends one call from this account and waits until it is final. Each use is an effect of its
-    /// own: what an earlier one did may have been undone since.
-    pub async fn send(
-        &self,
-        engine: &Engine,
-        chain: &ChainClient,
-        what: &str,
-        call: Call,
-    ) -> Result<B256> {
-        let Call { to, value, data } = call;
-        let lane = LaneKey { chain_id: chain.chain_id(), sender: self.account() };
-        let key = format!("{what}/{}/{}", chain.chain_id(), B256::random());
-        let id = engine
-            .submit(NewIntent {
-                label: what.to_owned(),
-                ..NewIntent::new(key, lane, to, value, data)
-            })
-            .await?;
-        match engine.wait(id).await? {
-            Outcome::Final { tx_hash, success: true, .. } => Ok(tx_hash),
-            Outcome::Final { tx_hash, .. } => bail!("{what} reverted in {tx_hash}"),
-            Outcome::Failed(failure) => bail!("{what} was refused: {}", failure.detail),
+impl Sender {
+    /// Sends one call and waits until it is final; see [`Outbox::send`].
+    pub async fn send(&self, chain: &ChainClient, what: &str, call: Call) -> Result<B256> {
+        let wish = Wish { label: what.to_owned(), chain_id: chain.chain_id(), call };
+        match self {
+            Self::Own(outbox) => outbox.send(wish).await,
+            Self::Desk(desk, signer) => desk.send(signer, wish).await,
         }
     }
+
+    /// Waits for what earlier commands left unfinished; see [`Outbox::finish`].
+    pub async fn finish(&self, chain: &ChainClient) -> Result<Vec<(String, B256)>> {
+        match self {
+            Self::Own(outbox) => outbox.finish(chain.chain_id()).await,
+            Self::Desk(desk, signer) => desk.finish(signer, chain.chain_id()).await,
+        }
+    }
+}
+
+fn held(account: Address, by: &str) -> String {
+    format!(
+        "{account} is in use by {by}: two processes would give out the same nonces. End that one \
+         first, or wait for it"
+    )
+}
+
+/// Where databases lie: `--data`, or a folder in the home folder.
+pub fn data_folder(global: &Global) -> Result<PathBuf> {
+    match &global.data {
+        Some(data) => Ok(data.clone()),
+        None => Ok(std::env::home_dir()
+            .context("no home directory; name a place with --data")?
+            .join(".capstan")),
+    }
+}
+
+/// The database of an account: everything it serves, rents and sends.
+pub fn database(data: &Path, account: Address) -> PathBuf {
+    data.join(format!("{}.db", format!("{account:?}").to_lowercase()))
 }
 
 /// Checks a chain at start; every finding is reported.
@@ -158,9 +232,9 @@ pub fn model_name(file: &std::path::Path) -> String {
     file.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// A payment token by symbol, with its decimals.
+/// A payment token by symbol, with its decimals; `native` is each chain's coin.
 pub fn token(config: &ChainConfig, symbol: Option<&str>) -> Result<(Address, String, u8)> {
-    let symbol = symbol.unwrap_or(&config.native.symbol);
+    let symbol = symbol.filter(|symbol| *symbol != "native").unwrap_or(&config.native.symbol);
     let address = config.token_address(symbol).with_context(|| {
         let known: Vec<_> = config.tokens.values().map(|token| token.symbol.as_str()).collect();
         format!(

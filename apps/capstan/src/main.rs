@@ -2,13 +2,18 @@
 //!
 //! The only place that names concrete adapters. Each command is one file under `commands/`.
 
+mod account;
 mod cli;
 mod commands;
 mod context;
+mod desk;
 mod key;
+mod look;
 mod output;
+mod registration;
 mod rental;
 mod settings;
+mod wish;
 
 use std::process::ExitCode;
 
@@ -19,6 +24,9 @@ use crate::output::Output;
 
 /// Exit code for mistakes in configuration or arguments, as clap's own.
 const EXIT_USAGE: u8 = 2;
+
+/// Exit code when some of several things were done, and some were not.
+const EXIT_PARTIAL: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -38,7 +46,11 @@ fn main() -> ExitCode {
         Err(error) => {
             output.failure(&error);
             let usage = error.is::<capstan_kit::Problems>() || error.is::<settings::UsageError>();
-            if usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+            match () {
+                () if usage => ExitCode::from(EXIT_USAGE),
+                () if error.is::<settings::PartialError>() => ExitCode::from(EXIT_PARTIAL),
+                () => ExitCode::FAILURE,
+            }
         }
     }
 }

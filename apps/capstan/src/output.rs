@@ -73,3 +73,33 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
 }
+
+/// A span of time for people: its largest two units.
+pub fn duration(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (unit, size) in units {
+        let count = left.checked_div(size).unwrap_or(0);
+        left = left.checked_rem(size).unwrap_or(0);
+        if count > 0 {
+            parts.push(format!("{count} {unit}"));
+        }
+    }
+    parts.truncate(2);
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_told_in_two_units() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (3600, "1 h"), (3661, "1 h 1 min"), (200_000, "2 d 7 h")]
+        {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

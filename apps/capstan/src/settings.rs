@@ -18,6 +18,9 @@
 //! idle_seconds = 600             # a session may ask for nothing for
 //! drain_seconds = 30             # a shutdown waits for answers
 //! max_sessions = 10000
+//! balance_seconds = 30           # how often balances are read
+//! min_runway = 50                # alert below so many settlements; 0 for none
+//! alert_webhook = "https://…"    # alerts are posted there; CAPSTAN_ALERT_WEBHOOK goes first
 //! workers = 2                    # threads of the reference engine
 //!
 //! [host.models.capstan-tiny]     # name that clients use
@@ -31,10 +34,10 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use capstan_chain::ChainRegistry;
 use capstan_chain::registry::FILE_KEYS;
+use capstan_chain::{ChainConfig, ChainRegistry};
 use capstan_host::HostConfig;
-use capstan_kit::{Problems, Section};
+use capstan_kit::{Problems, Secret, Section};
 
 mod store;
 
@@ -43,6 +46,9 @@ pub use store::StoreSettings;
 /// File read when none is named.
 const DEFAULT_FILE: &str = "capstan.toml";
 
+/// Environment variable with the URL that alerts are posted to.
+const WEBHOOK_ENV: &str = "CAPSTAN_ALERT_WEBHOOK";
+
 /// Keys of the document beside the registry's.
 const OWN_KEYS: [&str; 2] = ["host", "store"];
 
@@ -50,6 +56,11 @@ const OWN_KEYS: [&str; 2] = ["host", "store"];
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// Some of several things were done, and some were not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PartialError(pub String);
 
 /// A model to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +99,8 @@ pub struct Settings {
     pub models: Vec<ModelSettings>,
     /// Database that several machines share.
     pub store: Option<StoreSettings>,
+    /// URL that alerts are posted to.
+    pub webhook: Option<Secret>,
 }
 
 impl Settings {
@@ -108,6 +121,19 @@ impl Settings {
         Ok(Self::of(&document, |name| std::env::var(name).ok())?)
     }
 
+    /// The chain named by name or id, or the default one.
+    pub fn chain(&self, named: Option<&str>) -> Result<&ChainConfig> {
+        match named {
+            Some(name) => {
+                let known = self.registry.find(name).with_context(|| {
+                    format!("no chain is called {name:?}; see `capstan chains`")
+                })?;
+                Ok(self.registry.get(known.chain_id)?)
+            }
+            None => Ok(self.registry.default_chain()?),
+        }
+    }
+
     fn of(document: &toml::Table, env: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         for key in document.keys() {
@@ -124,23 +150,41 @@ impl Settings {
         };
         let mut host = HostConfig::default();
         let (mut listen, mut workers, mut models) = (None, None, Vec::new());
+        let mut webhook = env(WEBHOOK_ENV).map(|url| (WEBHOOK_ENV.to_owned(), url));
         let root = Section::new("", document);
         if let Some(section) = root.section("host", &mut problems) {
             listen = section.text("listen", &mut problems).map(str::to_owned);
             read_limits(&section, &mut host, &mut problems);
             workers = bounded(&section, "workers", 1..=1024, &mut problems)
                 .and_then(|workers| usize::try_from(workers).ok());
+            let written = section.text("alert_webhook", &mut problems);
+            let path = section.path_of("alert_webhook");
+            webhook = webhook.or(written.map(|url| (path, url.to_owned())));
             for (name, model) in section.named("models", &mut problems) {
                 models.extend(read_model(name, &model, &mut problems));
                 model.finish(&mut problems);
             }
             section.finish(&mut problems);
         }
+        if let Some((path, url)) = &webhook
+            && !url.starts_with("http://")
+            && !url.starts_with("https://")
+        {
+            // The value may hold a token and is not repeated.
+            problems.add(path.as_str(), "is not an http or https URL", "");
+        }
         let store = store::read(root.section("store", &mut problems), env, &mut problems);
+        let webhook = webhook.map(|(_, url)| Secret::new(url));
         match registry {
-            Some(registry) => {
-                problems.into_result(Self { registry, host, listen, workers, models, store })
-            }
+            Some(registry) => problems.into_result(Self {
+                registry,
+                host,
+                listen,
+                workers,
+                models,
+                store,
+                webhook,
+            }),
             None => Err(problems),
         }
     }
@@ -158,6 +202,10 @@ fn read_limits(section: &Section<'_>, host: &mut HostConfig, problems: &mut Prob
     seconds("drain_seconds", 0..=DAY, &mut host.drain);
     seconds("min_lifetime_seconds", 0..=DAY, &mut host.min_lifetime);
     seconds("reconcile_seconds", 1..=DAY, &mut host.reconcile_every);
+    seconds("balance_seconds", 1..=DAY, &mut host.balance_every);
+    if let Some(runway) = bounded(section, "min_runway", 0..=1_000_000_000, problems) {
+        host.min_runway = runway;
+    }
     if let Some(window) = bounded(section, "window", 1..=4096, problems) {
         host.window = window;
     }
@@ -217,7 +265,9 @@ mod tests {
             [host.models.tiny]
             upstream = \"ftp://x\"
         ";
-        let problems = Settings::of(&document.parse().unwrap(), |_| None).unwrap_err();
+        let env = |name: &str| (name == WEBHOOK_ENV).then(|| "hush".to_owned());
+        let problems = Settings::of(&document.parse().unwrap(), env).unwrap_err();
+        assert!(!problems.to_string().contains("hush"));
         let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
         for path in [
             "hosts",
@@ -226,6 +276,7 @@ mod tests {
             "host.speed",
             "host.models.tiny.file",
             "host.models.tiny.upstream",
+            WEBHOOK_ENV,
         ] {
             assert!(paths.contains(&path), "{path} not among {paths:?}");
         }

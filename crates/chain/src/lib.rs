@@ -21,6 +21,7 @@ pub mod signer;
 pub mod types;
 
 pub use alloy_eips::eip7702::SignedAuthorization;
+pub use bindings::ContractKind;
 pub use bindings::batch::{self, BatchKind, ItemOutcome};
 pub use bindings::calls::{self, Call, NewOffer};
 pub use client::{ChainClient, Delegation, Effect};

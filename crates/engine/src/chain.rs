@@ -6,13 +6,14 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, Effect, GasEstimate, GasPrice, NonceUse,
-    Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found,
+    GasEstimate, GasPrice, Receipt, SendOutcome,
 };
-use capstan_chain::rpc::Found;
 use futures_util::future::join_all;
 
 use crate::batching::{Batching, ContractBatches, Singles};
+
+pub use capstan_chain::NonceUse;
 
 /// Bytes of a transaction beside its calldata, at most.
 const ENVELOPE: usize = 200;
@@ -101,21 +102,18 @@ pub trait LaneChain: Send + Sync + 'static {
     }
 }
 
-async fn with_rollup_fee(
-    client: &ChainClient,
-    call: &Call,
-    estimate: GasEstimate,
-) -> Result<Estimate, ChainError> {
-    Ok(match estimate {
+/// What a rollup charges besides, at most.
+async fn rollup_fee(client: &ChainClient, call: &Call, gas: u64) -> Result<U256, ChainError> {
+    let size = call.data.len().saturating_add(ENVELOPE);
+    // Half as much again covers the margin that a lane puts on top of an estimate.
+    client.rollup_fee_upper_bound(size, gas.saturating_add(gas / 2)).await
+}
+
+fn estimate(found: GasEstimate, rollup_fee: U256) -> Estimate {
+    match found {
+        GasEstimate::Gas(gas) => Estimate::Gas { gas, rollup_fee },
         GasEstimate::Revert(data) => Estimate::Revert(data),
-        GasEstimate::Gas(gas) => {
-            let size = call.data.len().saturating_add(ENVELOPE);
-            // Half as much again covers the margin that a lane puts on top of an estimate.
-            let limit = gas.saturating_add(gas / 2);
-            let rollup_fee = client.rollup_fee_upper_bound(size, limit).await?;
-            Estimate::Gas { gas, rollup_fee }
-        }
-    })
+    }
 }
 
 #[async_trait]
@@ -137,8 +135,39 @@ impl LaneChain for ChainClient {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        let estimate = self.estimate_gas(from, call).await?;
-        with_rollup_fee(self, call, estimate).await
+        let found = self.estimate_gas(from, call).await?;
+        let fee = match found {
+            GasEstimate::Gas(gas) => rollup_fee(self, call, gas).await?,
+            GasEstimate::Revert(_) => U256::ZERO,
+        };
+        Ok(estimate(found, fee))
+    }
+
+    async fn estimate_many(
+        &self,
+        from: Address,
+        calls: &[Call],
+    ) -> Vec<Result<Estimate, ChainError>> {
+        let found = ChainClient::estimate_many(self, from, calls).await;
+        let gas = |found: &Result<_, _>| match found {
+            Ok(GasEstimate::Gas(gas)) => *gas,
+            _ => 0,
+        };
+        let most = found.iter().map(gas).max().unwrap_or(0);
+        // One bound for all: asking for each would cost more requests than the estimates did.
+        let fee = match calls.iter().max_by_key(|call| call.data.len()) {
+            Some(longest) if most > 0 => rollup_fee(self, longest, most).await,
+            _ => Ok(U256::ZERO),
+        };
+        let with_fee = |found: GasEstimate| match (&found, &fee) {
+            (GasEstimate::Gas(_), Err(error)) => Err(ChainError::Inconsistent {
+                chain: ChainClient::chain_id(self),
+                operation: "reading what the rollup charges",
+                detail: error.to_string(),
+            }),
+            (_, fee) => Ok(estimate(found, *fee.as_ref().unwrap_or(&U256::ZERO))),
+        };
+        found.into_iter().map(|found| found.and_then(with_fee)).collect()
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -153,6 +182,15 @@ impl LaneChain for ChainClient {
         ChainClient::receipt(self, tx_hash).await
     }
 
+    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
+        self.send_raw_many(raws).await
+    }
+
+    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
+        let found = ChainClient::receipts(self, tx_hashes).await;
+        found.into_iter().map(|found| found.map(Found::into_option)).collect()
+    }
+
     async fn nonce_use(
         &self,
         account: Address,
@@ -161,27 +199,6 @@ impl LaneChain for ChainClient {
         to: u64,
     ) -> Result<Option<NonceUse>, ChainError> {
         ChainClient::nonce_use(self, account, nonce, from, to).await
-    }
-
-    async fn estimate_many(
-        &self,
-        from: Address,
-        calls: &[Call],
-    ) -> Vec<Result<Estimate, ChainError>> {
-        let estimates = ChainClient::estimate_many(self, from, calls).await;
-        let whole = calls.iter().zip(estimates).map(async |(call, estimate)| {
-            with_rollup_fee(self, call, estimate?).await
-        });
-        join_all(whole).await
-    }
-
-    async fn send_many(&self, raws: &[Bytes]) -> Vec<SendOutcome> {
-        self.send_raw_many(raws).await
-    }
-
-    async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
-        let found = ChainClient::receipts(self, tx_hashes).await;
-        found.into_iter().map(|receipt| receipt.map(Found::into_option)).collect()
     }
 
     async fn has_effect(
@@ -198,7 +215,20 @@ impl LaneChain for ChainClient {
     async fn batching(&self, sender: Address) -> Arc<dyn Batching> {
         let contracts = self.config().contracts.as_ref();
         let marketplace = contracts.map(|contracts| contracts.job_marketplace);
-        let _ = sender;
-        Arc::new(ContractBatches { marketplace, is_delegated: false })
+        let is_delegated = match self.delegation(sender).await {
+            Ok(Delegation::To(code)) => {
+                self.verify_contract(ContractKind::SelfBatch, code).await.is_ok()
+            }
+            Ok(Delegation::None | Delegation::Contract) => false,
+            Err(error) => {
+                tracing::warn!(
+                    chain_id = ChainClient::chain_id(self).0, %sender,
+                    error = &error as &dyn std::error::Error,
+                    "the account's code cannot be read: calls without a batch of their own go alone"
+                );
+                false
+            }
+        };
+        Arc::new(ContractBatches { marketplace, is_delegated })
     }
 }

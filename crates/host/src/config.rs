@@ -22,6 +22,12 @@ pub struct HostConfig {
     /// How often open sessions are compared with the chain. The challenge window is an hour; a
     /// look every half minute leaves a host 119 chances to answer a renter's close.
     pub reconcile_every: Duration,
+    /// How often balances are read. They change by settlements and by what an operator sends: half a
+    /// minute is soon enough for both.
+    pub balance_every: Duration,
+    /// Alert when the coins on a chain pay for fewer settlements than this. Fifty leave hours on a
+    /// busy host and days on a quiet one.
+    pub min_runway: u64,
 }
 
 impl Default for HostConfig {
@@ -34,6 +40,8 @@ impl Default for HostConfig {
             max_sessions: 10_000,
             drain: Duration::from_secs(30),
             reconcile_every: Duration::from_secs(30),
+            balance_every: Duration::from_secs(30),
+            min_runway: 50,
         }
     }
 }

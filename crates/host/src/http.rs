@@ -3,7 +3,9 @@
 //! A handler unpacks, authorises, calls one function and wraps. [`app`] builds the router without
 //! binding a socket.
 
+mod cache;
 mod completions;
+mod health;
 mod info;
 mod models;
 mod socket;
@@ -16,12 +18,19 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use capstan_base::{Address, ChainId, ModelId, Price};
 use capstan_kit::clock::Clock;
 use capstan_kit::telemetry::Metrics;
+use capstan_wire::info::ChainHealth;
 use capstan_wire::session::MAX_FRAME_BYTES;
 use capstan_wire::{ApiError, ErrorCode};
 
+use self::cache::Cache;
+use crate::funds::Funds;
 use crate::sessions::Sessions;
+
+/// What is asked for a model in a token, by chain.
+type Prices = Cache<(ChainId, ModelId, Address), Result<Option<Price>, ApiError>>;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -34,12 +43,25 @@ pub struct FrontState {
     pub clock: Arc<dyn Clock>,
     /// Next connection's number.
     pub connections: Arc<AtomicU64>,
+    /// What is known of the account's coins.
+    pub funds: Funds,
+    health: Arc<Cache<ChainId, (ChainHealth, Vec<String>)>>,
+    prices: Arc<Prices>,
 }
 
 impl FrontState {
     /// State around a table of sessions.
     pub fn new(sessions: Sessions, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
-        Self { sessions, metrics, clock, connections: Arc::default() }
+        let health = Arc::new(Cache::new(health::GOOD_FOR));
+        let prices = Arc::new(Cache::new(models::GOOD_FOR));
+        let (connections, funds) = (Arc::default(), Funds::default());
+        Self { sessions, metrics, clock, connections, funds, health, prices }
+    }
+
+    /// Shows these in `/health`.
+    #[must_use]
+    pub fn with_funds(self, funds: Funds) -> Self {
+        Self { funds, ..self }
     }
 }
 
@@ -53,7 +75,7 @@ pub fn app(state: FrontState) -> Router {
         .route("/v1/models/{model}", get(models::one))
         .route("/v1/session/{id}/info", get(info::session))
         .route("/v1/ws", get(socket::upgrade))
-        .route("/health", get(info::health))
+        .route("/health", get(health::health))
         .route("/metrics", get(info::metrics))
         .fallback(|| async { Failure(ApiError::new(ErrorCode::NotFound, "no such path")) })
         .layer(DefaultBodyLimit::max(MAX_FRAME_BYTES))

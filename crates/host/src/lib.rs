@@ -4,8 +4,10 @@
 pub mod admission;
 pub mod backend;
 pub mod config;
+pub mod funds;
 pub mod http;
 pub mod meter;
+pub mod offline;
 pub mod served;
 pub mod service;
 pub mod session;

@@ -8,7 +8,7 @@ use capstan_base::{Address, ChainId};
 use capstan_chain::ChainClient;
 use capstan_engine::Engine;
 use capstan_kit::telemetry::Metrics;
-use capstan_kit::{Backoff, Clock, Supervisor};
+use capstan_kit::{Backoff, Clock, Secret, Supervisor};
 use capstan_store::{IntentFilter, IntentState, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 use tokio::net::TcpListener;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::config::HostConfig;
+use crate::funds::{Funds, Watch, Webhook};
 use crate::http::{FrontState, app};
 use crate::served::ServedModel;
 use crate::session::SessionContext;
@@ -49,6 +50,8 @@ pub struct HostParts {
     pub metrics: Metrics,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
+    /// URL that alerts are posted to; it may hold a token.
+    pub webhook: Option<Secret>,
 }
 
 /// A host ready to serve.
@@ -56,12 +59,26 @@ pub struct Host {
     sessions: Sessions,
     reconciler: Arc<Reconciler>,
     front: FrontState,
+    watch: Watch,
+    webhook: Option<Secret>,
 }
 
 impl Host {
     /// Puts the parts together and takes up every stored session.
     pub async fn start(parts: HostParts) -> Result<Self, StoreError> {
-        let HostParts { host, config, chains, models, store, engine, metrics, clock } = parts;
+        let HostParts { host, config, chains, models, store, engine, metrics, clock, webhook } =
+            parts;
+        let funds = Funds::default();
+        let watch = Watch {
+            host,
+            chains: chains.clone(),
+            store: store.clone(),
+            funds: funds.clone(),
+            clock: Arc::clone(&clock),
+            least: config.min_runway,
+            every: config.balance_every,
+            webhook: None,
+        };
         let admission = Admission {
             host,
             chains: chains.clone(),
@@ -75,20 +92,21 @@ impl Host {
             config,
             clock: Arc::clone(&clock),
         };
-        let sessions = Sessions::new(admission, context);
+        let sessions = Sessions::new(admission, context).funded_by(funds.clone());
         let resumed = sessions.resume_stored().await?;
         if resumed > 0 {
             tracing::info!(resumed, "sessions taken up from the store");
         }
-        let reconciler = Arc::new(Reconciler { store, engine, chains, clock: Arc::clone(&clock) });
-        let front = FrontState::new(sessions.clone(), metrics, clock);
-        Ok(Self { sessions, reconciler, front })
+        let front = FrontState::new(sessions.clone(), metrics, Arc::clone(&clock))
+            .with_funds(funds.clone());
+        let reconciler = Arc::new(Reconciler { store, engine, chains, clock, funds });
+        Ok(Self { sessions, reconciler, front, watch, webhook })
     }
 
     /// Serves until `stop` is cancelled, then drains: running answers finish, every session's
     /// settlement is stored and handed to a chain.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         stop: CancellationToken,
     ) -> std::io::Result<()> {
@@ -102,6 +120,12 @@ impl Host {
         let (reconciler, sessions) = (Arc::clone(&self.reconciler), self.sessions.clone());
         tasks.spawn("watch closings", again, move |stop| {
             watch(Arc::clone(&reconciler), sessions.clone(), stop)
+        });
+        self.watch.webhook = self.webhook.map(|url| Webhook::start(url, closed.clone()));
+        let watch = Arc::new(self.watch);
+        tasks.spawn("watch balances", Backoff::new(FOLLOW_EVERY, SLOWEST_RETRY), move |stop| {
+            let watch = Arc::clone(&watch);
+            async move { watch.run(&stop).await }
         });
         let drained = CancellationToken::new();
         let sessions = self.sessions.clone();

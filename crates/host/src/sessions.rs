@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use capstan_base::{
-    Amount, ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, Tally, UnixSeconds,
-};
+use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
 use capstan_chain::BlockTag;
 use capstan_store::{NewSession, Session, SessionInsert, SessionState, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::admission::{Admission, Admitted, Claim};
+use crate::funds::Funds;
 use crate::meter::Meter;
 use crate::session::{Command, SessionActor, SessionContext, SessionHandle};
+use crate::settlement::{claim_of, span};
 
 /// Every session this host runs.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ struct Shared {
     running: Mutex<HashMap<SessionKey, SessionHandle>>,
     tasks: TaskTracker,
     draining: AtomicBool,
+    funds: OnceLock<Funds>,
 }
 
 impl Sessions {
@@ -42,8 +44,17 @@ impl Sessions {
                 running: Mutex::default(),
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
+                funds: OnceLock::new(),
             }),
         }
+    }
+
+    /// From now on no session is admitted on a chain where these cannot pay for settling it.
+    #[must_use]
+    pub fn funded_by(self, funds: Funds) -> Self {
+        // A table has one account for good: a second call changes nothing.
+        let _ = self.shared.funds.set(funds);
+        self
     }
 
     /// What admits.
@@ -99,6 +110,16 @@ impl Sessions {
                 .and_then(|record| self.start_stored(record))
                 .map(|handle| (key, handle))
                 .ok_or_else(|| ApiError::new(ErrorCode::SessionClosed, closed));
+        }
+        if self.shared.funds.get().is_some_and(|funds| !funds.can_settle(claim.chain_id)) {
+            return Err(ApiError::new(
+                ErrorCode::HostUnfunded,
+                format!(
+                    "the host cannot pay for settling on chain {} at the moment; use another chain, \
+                     or try later",
+                    claim.chain_id
+                ),
+            ));
         }
         let admitted = self.admission().admit(claim, self.now()).await?;
         let head = self
@@ -183,19 +204,14 @@ impl Sessions {
 
     /// Settles a stored session that cannot be served on: its model is gone, or its tally is torn.
     async fn settle_stored(&self, record: Session) -> Result<(), StoreError> {
-        let owed = Tally::resume(record.price, record.tally).and_then(|tally| Ok(tally.owed()?));
-        let claim = match (&record.voucher, owed) {
-            (None, _) => Amount::ZERO,
-            (Some(newest), Ok(owed)) => owed.min(newest.voucher.amount),
-            // An exact voucher states what was served; a ceiling states only what may be claimed.
-            (Some(newest), Err(_)) if !newest.voucher.is_ceiling() => newest.voucher.amount,
-            (Some(_), Err(_)) => Amount::ZERO,
-        };
+        let claim = claim_of(&record);
         let (key, terms) = (record.key, &record.terms);
         let reason = EndReason::HostRestart;
-        self.shared.context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason).await?;
-        tracing::info!(chain_id = key.chain_id.0, session = %key.session_id, %claim,
-            "session that cannot be served on is settled");
+        let context = &self.shared.context;
+        let span = span(&context.chains, key, terms.token);
+        let end = context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason);
+        end.instrument(span.clone()).await?;
+        span.in_scope(|| tracing::info!(%claim, "session that cannot be served on is settled"));
         Ok(())
     }
 

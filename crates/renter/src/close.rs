@@ -25,6 +25,22 @@ pub enum CloseStep {
     NeverOpened,
 }
 
+/// Compares a rental with its chain and writes nothing: a store that is open to read only will do.
+pub async fn look(
+    chain: &ChainClient,
+    store: &Store,
+    rental: &Rental,
+) -> Result<CloseStep, RenterError> {
+    let state = chain.session(rental.key.session_id, BlockTag::Latest).await?;
+    match state.status {
+        SessionStatus::None if may_open(store, rental).await? => Ok(CloseStep::Opening),
+        SessionStatus::None => Ok(CloseStep::NeverOpened),
+        SessionStatus::Active => Ok(CloseStep::Active(state)),
+        SessionStatus::Closing => Ok(CloseStep::Closing(state)),
+        SessionStatus::Closed => closed(chain, store, rental).await.map(CloseStep::Closed),
+    }
+}
+
 /// Closes sessions on one chain.
 pub struct Closer {
     /// Chain.
@@ -38,14 +54,13 @@ pub struct Closer {
 impl Closer {
     /// Compares a rental with the chain and writes down how it closed, if it has.
     pub async fn look(&self, rental: &Rental) -> Result<CloseStep, RenterError> {
-        let state = self.chain.session(rental.key.session_id, BlockTag::Latest).await?;
-        match state.status {
-            SessionStatus::None if self.may_open(rental).await? => Ok(CloseStep::Opening),
-            SessionStatus::None => Ok(CloseStep::NeverOpened),
-            SessionStatus::Active => Ok(CloseStep::Active(state)),
-            SessionStatus::Closing => Ok(CloseStep::Closing(state)),
-            SessionStatus::Closed => self.record(rental).await,
+        let step = look(&self.chain, &self.store, rental).await?;
+        if let CloseStep::Closed(closing) = &step
+            && rental.closing.is_none()
+        {
+            self.store.finish_rental(rental.key, *closing).await?;
         }
+        Ok(step)
     }
 
     /// Starts a unilateral close, acknowledging the newest voucher's amount; the host has the
@@ -89,53 +104,57 @@ impl Closer {
         self.store.close_rental(key, reason, None).await?;
         Ok(())
     }
+}
 
-    async fn record(&self, rental: &Rental) -> Result<CloseStep, RenterError> {
-        if let Some(closing) = rental.closing {
-            return Ok(CloseStep::Closed(closing));
-        }
-        let from = self.opened_in(rental).await?;
-        let found = self.chain.closing_of(rental.key.session_id, from).await?;
-        let closing = found.ok_or_else(|| {
-            RenterError::Over(
-                "closed on chain, its event is not served by this endpoint yet".into(),
-            )
-        })?;
-        let closing = Closing {
-            paid: closing.host_paid,
-            fee: closing.fee,
-            refund: closing.refund,
-            close_tx: closing.tx_hash,
-        };
-        self.store.finish_rental(rental.key, closing).await?;
-        Ok(CloseStep::Closed(closing))
+async fn closed(
+    chain: &ChainClient,
+    store: &Store,
+    rental: &Rental,
+) -> Result<Closing, RenterError> {
+    if let Some(closing) = rental.closing {
+        return Ok(closing);
     }
+    let from = opened_in(chain, store, rental).await?;
+    let found = chain.closing_of(rental.key.session_id, from).await?;
+    let closing = found.ok_or_else(|| {
+        RenterError::Over("closed on chain, its event is not served by this endpoint yet".into())
+    })?;
+    Ok(Closing {
+        paid: closing.host_paid,
+        fee: closing.fee,
+        refund: closing.refund,
+        close_tx: closing.tx_hash,
+    })
+}
 
-    /// That the chain shows no session is no evidence while its opening is on its way, or was mined
-    /// and this endpoint lags.
-    async fn may_open(&self, rental: &Rental) -> Result<bool, RenterError> {
-        let Some(id) = rental.open_intent else { return Ok(false) };
-        Ok(self.store.intent(id).await?.is_some_and(|intent| !intent.is_dead()))
-    }
+/// That the chain shows no session is no evidence while its opening is on its way, or was mined
+/// and this endpoint lags.
+async fn may_open(store: &Store, rental: &Rental) -> Result<bool, RenterError> {
+    let Some(id) = rental.open_intent else { return Ok(false) };
+    Ok(store.intent(id).await?.is_some_and(|intent| !intent.is_dead()))
+}
 
-    /// The block it was opened in: its closing lies no earlier, and a search from the chain's first
-    /// block would take days on a chain of millions.
-    async fn opened_in(&self, rental: &Rental) -> Result<u64, RenterError> {
-        let intent = match rental.open_intent {
-            Some(id) => self.store.intent(id).await?,
-            None => None,
-        };
-        if let Some(inclusion) = intent.and_then(|intent| intent.inclusion) {
-            return Ok(inclusion.block_number);
-        }
-        let receipt = match rental.open_tx {
-            Some(tx) => self.chain.receipt(tx).await?,
-            None => None,
-        };
-        receipt.map(|receipt| receipt.block_number).ok_or_else(|| {
-            RenterError::Over("closed on chain; the block it was opened in is not known yet".into())
-        })
+/// The block it was opened in: its closing lies no earlier, and a search from the chain's first
+/// block would take days on a chain of millions.
+async fn opened_in(
+    chain: &ChainClient,
+    store: &Store,
+    rental: &Rental,
+) -> Result<u64, RenterError> {
+    let intent = match rental.open_intent {
+        Some(id) => store.intent(id).await?,
+        None => None,
+    };
+    if let Some(inclusion) = intent.and_then(|intent| intent.inclusion) {
+        return Ok(inclusion.block_number);
     }
+    let receipt = match rental.open_tx {
+        Some(tx) => chain.receipt(tx).await?,
+        None => None,
+    };
+    receipt.map(|receipt| receipt.block_number).ok_or_else(|| {
+        RenterError::Over("closed on chain; the block it was opened in is not known yet".into())
+    })
 }
 
 /// What a renter states as owed when it closes alone. A ceiling was signed ahead of the work and

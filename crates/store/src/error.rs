@@ -63,6 +63,22 @@ pub enum StoreError {
         /// Newest schema of this program.
         known: u32,
     },
+    /// An older program wrote this file, and it was opened to read only.
+    #[error(
+        "the database is at schema {found}, this program needs {known}; any command that sends brings it up"
+    )]
+    SchemaTooOld {
+        /// Schema in the file.
+        found: u32,
+        /// Newest schema of this program.
+        known: u32,
+    },
+    /// It was opened to read only.
+    #[error("cannot {operation}: the database is open to read only")]
+    ReadOnly {
+        /// What was asked, in the infinitive.
+        operation: &'static str,
+    },
     /// A thread of the store could not be started.
     #[error("cannot start the {name} thread")]
     Thread {
@@ -178,6 +194,8 @@ impl StoreError {
             | Self::Lock { .. }
             | Self::InUse { .. }
             | Self::SchemaTooNew { .. }
+            | Self::SchemaTooOld { .. }
+            | Self::ReadOnly { .. }
             | Self::Panicked { .. }
             | Self::Closed
             | Self::KeyConflict { .. }

@@ -15,10 +15,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
 
 /// Brings the file to the newest schema, each step in its own transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
-    let found: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(StoreError::statement("read the schema version"))?;
-    let known = MIGRATIONS.iter().map(|(version, _)| *version).max().unwrap_or(0);
+    let (found, known) = versions(connection)?;
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
     }
@@ -35,6 +32,23 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
         apply(connection, *version, sql).map_err(failed(*version))?;
     }
     Ok(())
+}
+
+/// Refuses a file that is not at the newest schema, for those who may not bring it there.
+pub(crate) fn check_schema(connection: &Connection) -> Result<()> {
+    match versions(connection)? {
+        (found, known) if found > known => Err(StoreError::SchemaTooNew { found, known }),
+        (found, known) if found < known => Err(StoreError::SchemaTooOld { found, known }),
+        _ => Ok(()),
+    }
+}
+
+/// Schema of the file, and the newest of this program.
+fn versions(connection: &Connection) -> Result<(u32, u32)> {
+    let found = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(StoreError::statement("read the schema version"))?;
+    Ok((found, MIGRATIONS.iter().map(|(version, _)| *version).max().unwrap_or(0)))
 }
 
 fn apply(connection: &mut Connection, version: u32, sql: &str) -> rusqlite::Result<()> {

@@ -5,7 +5,7 @@ use capstan_base::{ChainId, SessionKey, SignedVoucher, TallyState, UnixSeconds};
 
 use crate::engine_store::EngineStore;
 use crate::error::Result;
-use crate::intents::NewIntent;
+use crate::intents::{Intent, NewIntent};
 use crate::sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
 };
@@ -27,6 +27,8 @@ use crate::voucher_guard::VoucherOutcome;
 /// `tests/it/sessions.rs` holds what every implementation must do.
 #[async_trait]
 pub trait SessionStore: EngineStore {
+    /// Looks an intent up by its key.
+    async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>>;
     /// Stores an admitted session once, served here.
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert>;
     /// Stores a voucher and the tally it was signed at. None of amount, tokens and tally ever falls.
@@ -72,6 +74,10 @@ pub trait SessionStore: EngineStore {
 
 #[async_trait]
 impl SessionStore for Store {
+    async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>> {
+        Store::intent_by_key(self, key).await
+    }
+
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert> {
         Store::insert_session(self, new).await
     }

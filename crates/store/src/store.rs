@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::connection::{ProcessLock, open_memory, open_reader, open_writer};
 use crate::error::{Result, StoreError};
 use crate::lanes::release_all;
-use crate::migrate::migrate;
+use crate::migrate::{check_schema, migrate};
 use crate::reader::Readers;
 use crate::writer::{Writer, WriterStats};
 
@@ -26,7 +26,8 @@ pub struct Store {
 struct Shared {
     /// None in memory, where a second connection would see another database.
     readers: Option<Readers>,
-    writer: Writer,
+    /// None if opened to read only.
+    writer: Option<Writer>,
     _lock: Option<ProcessLock>,
 }
 
@@ -40,21 +41,45 @@ impl Store {
         release_all(&connection).map_err(StoreError::statement("free the lanes"))?;
         let connections = (0..READERS).map(|_| open_reader(path)).collect::<Result<_>>()?;
         let readers = Some(Readers::start(connections)?);
-        let writer = Writer::start(connection)?;
+        let writer = Some(Writer::start(connection)?);
         Ok(Self { shared: Arc::new(Shared { readers, writer, _lock: Some(lock) }) })
+    }
+
+    /// Opens an existing file beside whichever process writes it. Takes no lock and migrates
+    /// nothing; every write is refused as [`StoreError::ReadOnly`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let connection = open_reader(path.as_ref())?;
+        check_schema(&connection)?;
+        let readers = Some(Readers::start(vec![connection])?);
+        Ok(Self { shared: Arc::new(Shared { readers, writer: None, _lock: None }) })
     }
 
     /// A database that ends with its last handle.
     pub fn open_in_memory() -> Result<Self> {
         let mut connection = open_memory()?;
         migrate(&mut connection)?;
-        let writer = Writer::start(connection)?;
+        let writer = Some(Writer::start(connection)?);
         Ok(Self { shared: Arc::new(Shared { readers: None, writer, _lock: None }) })
     }
 
     /// Writes and commits so far: their ratio is what group commit saves.
     pub fn stats(&self) -> WriterStats {
-        self.shared.writer.stats()
+        self.shared.writer.as_ref().map(Writer::stats).unwrap_or_default()
+    }
+
+    /// What SQLite's own check finds wrong with the file; empty if nothing. Reads all of it.
+    pub async fn quick_check(&self) -> Result<Vec<String>> {
+        const OPERATION: &str = "check the file";
+        self.read(OPERATION, |sql| {
+            let rows = || {
+                let mut rows = sql.prepare("PRAGMA quick_check")?;
+                let rows = rows.query_map([], |row| row.get::<_, String>(0))?;
+                rows.filter(|row| !matches!(row, Ok(line) if line == "ok"))
+                    .collect::<rusqlite::Result<_>>()
+            };
+            rows().map_err(StoreError::statement(OPERATION))
+        })
+        .await
     }
 
     /// Limits the file's size, in pages of 4096 bytes: beyond it the disk is full to the store. A
@@ -73,7 +98,10 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.shared.writer.write(operation, work).await
+        match &self.shared.writer {
+            Some(writer) => writer.write(operation, work).await,
+            None => Err(StoreError::ReadOnly { operation }),
+        }
     }
 
     pub(crate) async fn read<T, F>(&self, operation: &'static str, work: F) -> Result<T>
@@ -83,7 +111,7 @@ impl Store {
     {
         match &self.shared.readers {
             Some(readers) => readers.read(operation, work).await,
-            None => self.shared.writer.write(operation, work).await,
+            None => self.write(operation, work).await,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Result, StoreError};
 const BATCH: usize = 256;
 
 /// Work done since the store was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriterStats {
     /// Closures run, refused ones included.
     pub writes: u64,

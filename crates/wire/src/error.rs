@@ -84,6 +84,8 @@ error_codes! {
     Overloaded = "overloaded", 503, "overloaded_error";
     /// The chain cannot be read at the moment; nothing was decided.
     ChainUnavailable = "chain_unavailable", 503, "server_error";
+    /// The host's account cannot pay for settling on that chain; it takes no new session there.
+    HostUnfunded = "host_unfunded", 503, "server_error";
     /// The inference backend failed.
     BackendFailed = "backend_failed", 502, "server_error";
     /// The host is shutting down.

@@ -45,7 +45,25 @@ pub struct ChainHealth {
     pub name: String,
     /// True if the chain answers.
     pub reachable: bool,
+    /// `ok`, `degraded`, or `down` if it does not answer.
+    pub status: String,
     /// Newest block seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<u64>,
+    /// Seconds since that block was made, by this host's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_age: Option<u64>,
+    /// Blocks the chain should have made since, at its usual pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_lag: Option<u64>,
+    /// False while the host cannot pay for settling here: new sessions are refused.
+    pub takes_sessions: bool,
+    /// Settlements that the host's balance pays for; absent until it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runway: Option<u64>,
+    /// Sessions that are not settled yet: running, detached or settling.
+    pub unsettled_sessions: u64,
+    /// Seconds since the oldest unfinished transaction was asked for; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_intent: Option<u64>,
 }

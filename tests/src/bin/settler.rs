@@ -30,6 +30,8 @@ const POOL: PoolOptions = PoolOptions {
     deadline: Duration::from_millis(250),
     cool_down: Duration::from_millis(25),
     ejection: Duration::from_millis(500),
+    look: Duration::from_millis(25),
+    recheck: Duration::from_millis(1000),
 };
 
 /// Between looks at the store for a change worth telling.

@@ -3,23 +3,18 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use capstan_base::{Amount, ModelId, Price, SignedVoucher};
-use capstan_chain::{LocalSigner, NewOffer, calls};
-use capstan_model::file_id;
+use capstan_base::{Amount, SignedVoucher};
+use capstan_chain::{LocalSigner, calls};
 use serde_json::{Value, json};
 
 use super::plan::Plan;
 use crate::paper::Paper;
 use crate::scene::{COIN_PRICE, DEPOSIT, terms};
 use crate::settler::Job;
-use crate::tools;
 use crate::world::{BASE_SEPOLIA, Devnet, World};
 
 /// Days a session lasts: longer than all jumps of the chain's clock, within what the contract takes.
 const DAYS: u64 = 25;
-
-/// Stake of the host, whole FAB: what the registry asks for.
-const STAKE: u128 = 1000;
 
 /// What an outsider sends to, so that nobody takes its transactions for the engine's.
 const OUTSIDERS_GOAL: Address = Address::repeat_byte(0xee);
@@ -135,20 +130,8 @@ impl Stage {
     }
 
     async fn register(&self) {
-        let (chain, host) = (self.chain(), &self.host);
         self.set_coins(1000).await;
-        let fab = chain.contracts.governance_token.expect("deployed");
-        let stake = STAKE * 10_u128.pow(18);
-        let give = calls::erc20_transfer(fab, host.address(), U256::from(stake));
-        chain.send(&self.world.owner, &give).await;
-        let nodes = chain.contracts.node_registry;
-        chain.send(host, &calls::erc20_approve(fab, nodes, U256::from(stake))).await;
-        let price = Price { input: amount(COIN_PRICE.0), output: amount(COIN_PRICE.1) };
-        let offer = NewOffer { model: model(), token: Address::ZERO, price };
-        let endpoint = "http://127.0.0.1:1";
-        let register =
-            calls::register_node(nodes, amount(stake), endpoint, "", B256::ZERO, &[offer]);
-        chain.send(host, &register).await;
+        self.chain().register(&self.world.owner, &self.host).await;
     }
 
     async fn open(&mut self, plan: &Plan) {
@@ -168,7 +151,7 @@ impl Stage {
                 token: Address::ZERO,
                 deposit: DEPOSIT,
                 expiry,
-                model: model().0,
+                model: crate::world::model().0,
                 salt: keccak256(format!("session {index} of run {}", plan.seed)),
                 price: COIN_PRICE,
             };
@@ -191,6 +174,7 @@ impl Stage {
                 to: call.to,
                 value: call.value,
                 data: call.data,
+                repeat_safe: true,
                 not_before: None,
             });
             dues.push(Due { name, session: paper.id(), amount: owed });
@@ -205,7 +189,15 @@ impl Stage {
             let wei = u128::try_from(index).expect("a few") + 1_000_000;
             let not_before = dice.bool().then(|| begun + dice.u64(0..4));
             let (value, data) = (U256::from(wei), Default::default());
-            self.jobs.push(Job { name: name.clone(), at_ms: 0, to, value, data, not_before });
+            self.jobs.push(Job {
+                name: name.clone(),
+                at_ms: 0,
+                to,
+                value,
+                data,
+                repeat_safe: false,
+                not_before,
+            });
             self.gifts.push(Gift { name, to, wei });
         }
     }
@@ -231,10 +223,6 @@ impl Stage {
 
 fn amount(units: u128) -> Amount {
     Amount::new(units).expect("an amount")
-}
-
-fn model() -> ModelId {
-    ModelId(file_id(tools::model()).expect("the model file").into())
 }
 
 fn hex(address: &Address) -> String {

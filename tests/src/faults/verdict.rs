@@ -134,8 +134,9 @@ impl Verdict {
             None => Value::Null,
         };
         let succeeded = receipt["status"] == "0x1";
+        let by_another = told.failure.as_ref().is_some_and(|why| why.starts_with("already_done"));
         let says_so = told.state == "final" && told.mined.is_some_and(|(_, success)| success);
-        if says_so != succeeded || says_so != (times > 0) {
+        if says_so != succeeded || (says_so || by_another) != (times > 0) {
             let detail = format!(
                 "{name} is {} {:?} {:?}, its receipt says {}, it happened {times} times",
                 told.state, told.mined, told.failure, receipt["status"]

@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use capstan_base::B256;
 use capstan_store::{
-    Attempt, Broadcast, EngineStore, Failure, HistoryRow, Inclusion, Intent, IntentFilter,
-    IntentId, IntentOutcome, LaneKey, LaneSnapshot, NewAttempt, NewIntent, Result, Store,
+    Attempt, BroadcastNote, EngineStore, Failure, Fence, FlightId, HistoryRow, Inclusion, Intent,
+    IntentFilter, IntentId, IntentOutcome, ItemEnd, LaneKey, LaneSnapshot, NewAttempt, NewIntent,
+    Recorded, Result, Store,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -105,13 +106,20 @@ delegate! {
     Read attempts(id: IntentId) -> Result<Vec<Attempt>>;
     Read history(id: IntentId) -> Result<Vec<HistoryRow>>;
     Read open_lanes() -> Result<Vec<LaneKey>>;
+    Write acquire_lane(lane: LaneKey, owner: &str, lease: Duration) -> Result<Option<Fence>>;
+    Write renew_lane(fence: Fence, lease: Duration) -> Result<bool>;
+    Write release_lane(fence: Fence) -> Result<()>;
     Read lane_snapshot(lane: LaneKey) -> Result<LaneSnapshot>;
-    Write record_attempt(attempt: NewAttempt) -> Result<u32>;
-    Write note_broadcast(tx_hash: B256, broadcast: Broadcast, detail: Option<String>) -> Result<()>;
-    Write record_inclusion(id: IntentId, inclusion: Inclusion) -> Result<()>;
-    Write record_reorg(id: IntentId, detail: String) -> Result<()>;
-    Write record_final(id: IntentId, inclusion: Inclusion) -> Result<()>;
-    Write record_failure(id: IntentId, failure: Failure) -> Result<()>;
-    Write requeue(id: IntentId, detail: String) -> Result<()>;
+    Read queued(lane: LaneKey, after: Option<IntentId>, limit: u32) -> Result<Vec<Intent>>;
+    Read submitted(lane: LaneKey) -> ();
+    Write record_attempt(fence: Fence, attempt: NewAttempt) -> Result<Recorded>;
+    Write note_broadcasts(notes: Vec<BroadcastNote>) -> Result<()>;
+    Write record_inclusion(fence: Fence, flight: FlightId, mined: Inclusion) -> Result<()>;
+    Write record_reorg(fence: Fence, flight: FlightId, detail: String) -> Result<()>;
+    Write record_final(
+        fence: Fence, flight: FlightId, mined: Inclusion, ends: Vec<(IntentId, ItemEnd)>
+    ) -> Result<()>;
+    Write record_lost(fence: Fence, flight: FlightId, detail: String) -> Result<()>;
+    Write record_failure(fence: Fence, id: IntentId, failure: Failure) -> Result<()>;
     Write note(id: IntentId, what: &'static str, detail: String) -> Result<()>;
 }

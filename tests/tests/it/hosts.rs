@@ -10,7 +10,9 @@ use capstan_tests::tools;
 /// Another host with the scene's key, on the same database; gives it and its URL.
 async fn second_host(scene: &Scene, machine: &str) -> (Process, String) {
     let mut command = process::command(&scene.world, &scene.account, machine);
-    command.env("CAPSTAN_MACHINE", machine);
+    // Another machine has another home, where the lock on the account lies.
+    let home = scene.world.data(&format!("home-{machine}"));
+    command.env("CAPSTAN_MACHINE", machine).env("HOME", home);
     command.args(["host", "--listen", "127.0.0.1:0", "--model"]).arg(tools::model());
     let mut host = Process::start(command);
     let url = host.event("listening").await["url"].as_str().unwrap().to_owned();

@@ -116,7 +116,8 @@ async fn a_session_that_expired_while_the_host_was_down_is_settled_at_its_start(
 
 #[tokio::test]
 async fn an_unfunded_host_settles_once_it_is_funded() {
-    let scene = Scene::start("").await;
+    // The watch sees the balance before and after, not the hole: what it would do is told elsewhere.
+    let scene = Scene::start("balance_seconds = 3600").await;
     let paper = scene.open(DEPOSIT).await;
     let nothing = json!([scene.account.address(), "0x0"]);
     scene.chain().anvil.rpc("anvil_setBalance", nothing).await;

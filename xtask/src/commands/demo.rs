@@ -34,8 +34,19 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
 
 /// Builds the product and runs a binary of the scenarios' package with the tools at hand.
 pub(crate) fn play(repo: &Repo, name: &str, arguments: &[&str]) -> Result<ExitCode> {
+    play_built(repo, name, &[], arguments)
+}
+
+/// The same with options for the build.
+pub(crate) fn play_built(
+    repo: &Repo,
+    name: &str,
+    options: &[&str],
+    arguments: &[&str],
+) -> Result<ExitCode> {
     toolchain::ensure(repo)?;
-    let binaries = build::build(repo, &["-p", "capstan", "-p", PACKAGE, "--bins"])?;
+    let build = [&["-p", "capstan", "-p", PACKAGE, "--bins"], options].concat();
+    let binaries = build::build(repo, &build)?;
     let mut command = repo.command(binaries.get(name)?);
     command.env(BINARY_VARIABLE, binaries.get("capstan")?).args(arguments);
     eprintln!("$ {}", repo::display(&command));

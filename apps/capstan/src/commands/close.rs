@@ -32,7 +32,7 @@ pub struct CloseArgs {
 
 pub async fn run(args: CloseArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
-    let store = context.open_store("renter.db")?;
+    let store = context.open_store("close")?;
     let rental = find_rental(&store, args.session).await?;
     let chain = context.chain(Some(&rental.key.chain_id.to_string())).await?;
     let engine = context.engine(&store, std::slice::from_ref(&chain))?;

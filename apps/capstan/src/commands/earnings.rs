@@ -51,10 +51,9 @@ pub async fn run(args: EarningsArgs, global: &Global, output: &Output) -> Result
         bail!("the ledger holds no {symbol} for {account}");
     }
     let to = args.to.unwrap_or(account);
-    let store = context.open_store("register.db")?;
-    let engine = context.engine(&store, std::slice::from_ref(&chain))?;
+    let sender = context.sender("earnings", std::slice::from_ref(&chain)).await?;
     let call = calls::withdraw(chain.marketplace()?, address, to);
-    let tx = context.send(&engine, &chain, "withdraw", call).await?;
+    let tx = sender.send(&chain, "withdraw", call).await?;
     output.answer(
         format!("{} {symbol} sent to {to} in {tx}", balance.to_decimal(decimals)),
         &json!({ "to": to, "token": address, "amount": balance, "tx": tx }),

@@ -54,7 +54,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
         check_chain(chain).await?;
         tell_registration(chain, &context, &models).await;
     }
-    let store = context.open_session_store("host.db").await?;
+    let store = context.open_session_store("host").await?;
     let list: Vec<_> = chains.values().cloned().collect();
     let engine = context.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, &list)?;
     for lane in engine.orphans().await? {
@@ -62,6 +62,10 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
             chain_id = lane.chain_id.0, account = %lane.sender,
             "stored transactions wait for this chain and key, which are not configured now"
         );
+    }
+    if let Err(error) = context.open_desk(context.outbox(engine.clone(), store.clone())) {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "commands that send have to wait until this host is stopped");
     }
     let host = Host::start(HostParts {
         host: context.account(),
@@ -72,6 +76,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
         engine: engine.clone(),
         metrics: Metrics::install()?,
         clock: Arc::new(SystemClock),
+        webhook: settings.webhook.clone(),
     })
     .await?;
     let listen = args.listen.or(settings.listen.clone()).unwrap_or(DEFAULT_LISTEN.to_owned());

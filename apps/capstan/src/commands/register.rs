@@ -1,26 +1,30 @@
-//! `capstan register`: stake FAB, set prices, announce the endpoint, on one chain.
+//! `capstan register`: stake FAB, set prices, announce the endpoint, on one chain or on all.
 
-use anyhow::{Context as _, Result, bail};
-use capstan_base::{Amount, B256, ModelId, Price, U256};
-use capstan_chain::{ChainClient, NewOffer, calls};
-use capstan_model::file_id;
+use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::json;
 
 use crate::cli::Global;
-use crate::context::{Context, amount, token};
+use crate::context::{Context, amount};
 use crate::output::Output;
+use crate::registration::{
+    ChainArgs, FAB_DECIMALS, Wanted, apply, each_chain, joining, offers, read,
+};
 use crate::settings::UsageError;
-
-/// Decimal places of FAB.
-const FAB_DECIMALS: u8 = 18;
 
 /// Options of `capstan register`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  capstan register --chain base-sepolia --endpoint https://host.example \\
+      --offer models/tiny.gguf:ETH:0.02:0.06
+  capstan register --all-chains --endpoint https://host.example \\
+      --offer models/tiny.gguf:ETH:0.02:0.06 --offer models/tiny.gguf:BNB:0.08:0.24
+
+Run twice, the second time says that there is nothing to do; cut short, it goes on where it was.
+Exit code 3: some chains are done and some failed.")]
 pub struct RegisterArgs {
-    /// Chain name or id [default: the default chain]
-    #[arg(long)]
-    chain: Option<String>,
+    #[command(flatten)]
+    chains: ChainArgs,
     /// FAB to stake, at least 1000
     #[arg(long, default_value = "1000")]
     stake: String,
@@ -28,70 +32,53 @@ pub struct RegisterArgs {
     #[arg(long)]
     endpoint: String,
     /// Where it stands, in words
-    #[arg(long, default_value = "")]
-    region: String,
+    #[arg(long)]
+    region: Option<String>,
     /// MODEL:TOKEN:INPUT:OUTPUT, prices per million tokens in whole token units; MODEL is a GGUF
-    /// file or a model id. May be given more than once.
+    /// file or a model id, TOKEN a symbol or `native`. May be given more than once; with
+    /// --all-chains each chain takes those in its own tokens.
     #[arg(long = "offer", required = true, value_name = "OFFER")]
     offers: Vec<String>,
 }
 
 pub async fn run(args: RegisterArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
-    let chain = context.chain(args.chain.as_deref()).await?;
-    let offers = args
-        .offers
-        .iter()
-        .map(|text| offer(&chain, text).map_err(|error| UsageError(format!("{error:#}")).into()))
-        .collect::<Result<Vec<_>>>()?;
+    let chains = args.chains.clients(&context.settings)?;
+    let many = args.chains.all_chains;
     let stake = amount(&args.stake, FAB_DECIMALS)?;
-    let account = context.account();
-    if let Some(node) = chain.node(account).await? {
-        bail!(
-            "{account} is registered on {} already, with {} FAB at stake",
-            chain.config().title,
-            node.stake.to_decimal(FAB_DECIMALS)
-        );
+    for chain in &chains {
+        // Before anything is sent anywhere.
+        offers(chain.config(), &args.offers, many)
+            .map_err(|error| UsageError(format!("{error:#}")))?;
     }
-    let store = context.open_store("register.db")?;
-    let engine = context.engine(&store, std::slice::from_ref(&chain))?;
-    let registry = chain.node_registry()?;
-    let fab = chain.governance_token().await?;
-    let wanted = U256::from(stake.base_units());
-    let held = chain.token_balance(fab, account).await?;
-    if held < wanted {
-        bail!("{account} holds {held} base units of FAB, the stake is {wanted}");
-    }
-    if chain.allowance(fab, account, registry).await? < wanted {
-        output.progress("approving the stake…");
-        context
-            .send(&engine, &chain, "approve", calls::erc20_approve(fab, registry, wanted))
-            .await?;
-    }
-    output.progress("registering…");
-    let call =
-        calls::register_node(registry, stake, &args.endpoint, &args.region, B256::ZERO, &offers);
-    let tx = context.send(&engine, &chain, "register", call).await?;
-    output.answer(
-        format!("registered {account} on {} in {tx}", chain.config().title),
-        &json!({ "chain_id": chain.chain_id(), "host": account, "tx": tx }),
-    );
-    Ok(())
-}
-
-fn offer(chain: &ChainClient, text: &str) -> Result<NewOffer> {
-    let parts: Vec<_> = text.rsplitn(4, ':').collect();
-    let [output, input, symbol, model] = parts.as_slice() else {
-        bail!("offer {text:?} is not MODEL:TOKEN:INPUT:OUTPUT");
-    };
-    let model = match model.parse::<ModelId>() {
-        Ok(id) => id,
-        Err(_) => ModelId(file_id(model).with_context(|| format!("offer {text:?}"))?.into()),
-    };
-    let (address, _, decimals) = token(chain.config(), Some(symbol))?;
-    let price = Price { input: amount(input, decimals)?, output: amount(output, decimals)? };
-    if price.input == Amount::ZERO && price.output == Amount::ZERO {
-        bail!("offer {text:?} asks nothing; a price must be above zero on one side");
-    }
-    Ok(NewOffer { model, token: address, price })
+    each_chain(&context, "register", chains, output, async |on, chain| {
+        let wanted = Wanted {
+            stake: Some(stake),
+            endpoint: Some(args.endpoint.clone()),
+            region: args.region.clone(),
+            offers: offers(chain.config(), &args.offers, many)?,
+            remove: Vec::new(),
+        };
+        let found = read(chain, on.account, &wanted).await?;
+        let steps = joining(&wanted, found.as_ref());
+        let Some(found) = found else {
+            return apply(&on.sender, chain, on.account, &wanted, steps).await;
+        };
+        if let Some(at) = found.node.unbonds_at {
+            bail!(
+                "registered and unbonding until {at} (Unix seconds); `capstan registration \
+                 unregister --cancel` serves again"
+            );
+        }
+        if !steps.is_empty() {
+            let differs: Vec<_> = steps.iter().map(|step| step.word()).collect();
+            bail!(
+                "registered already, with other figures ({}); `capstan registration update` with \
+                 the same options changes them",
+                differs.join(", ")
+            );
+        }
+        Ok(Vec::new())
+    })
+    .await
 }

@@ -55,7 +55,7 @@ pub struct RentArgs {
 
 pub async fn run(args: RentArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
-    let store = context.open_store("renter.db")?;
+    let store = context.open_store("rent")?;
     let prepared = prepare(&context, &store, &args.session, output).await?;
     let Prepared { chain, model, opened, rental, closer, .. } = &prepared;
     let (symbol, decimals) = symbol_of(chain, opened.terms.token);

@@ -1,15 +1,14 @@
 //! `capstan sessions`: what was opened from here, compared with the chains.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use capstan_base::Amount;
-use capstan_renter::close::{CloseStep, Closer};
+use capstan_renter::close::{CloseStep, look as compare};
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::context::{Context, clients};
+use crate::context::clients;
+use crate::look::{Look, LookArgs};
 use crate::output::{Output, table};
 use crate::rental::symbol_of;
 
@@ -19,17 +18,21 @@ pub struct SessionsArgs {
     /// Show closed sessions too
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    look: LookArgs,
 }
 
 pub async fn run(args: SessionsArgs, global: &Global, output: &Output) -> Result<()> {
-    let context = Context::load(global).await?;
-    let store = context.open_store("renter.db")?;
-    let chains = clients(&context.settings);
-    let list: Vec<_> = chains.values().cloned().collect();
-    let engine = context.engine(&store, &list)?;
+    let look = Look::load(global, &args.look).await?;
+    let store = look.store()?;
+    let chains = clients(&look.settings);
+    let rentals = match &store {
+        Some(store) => store.rentals(None).await?,
+        None => Vec::new(),
+    };
     let mut rows = Vec::new();
     let mut values = Vec::new();
-    for rental in store.rentals(None).await? {
+    for rental in rentals {
         let Some(chain) = chains.get(&rental.key.chain_id) else {
             rows.push(vec![
                 rental.key.session_id.to_string(),
@@ -38,9 +41,8 @@ pub async fn run(args: SessionsArgs, global: &Global, output: &Output) -> Result
             ]);
             continue;
         };
-        let closer =
-            Closer { chain: Arc::clone(chain), store: store.clone(), engine: engine.clone() };
-        let (state, closing) = match closer.look(&rental).await {
+        let Some(store) = &store else { break };
+        let (state, closing) = match compare(chain, store, &rental).await {
             Ok(CloseStep::Closed(closing)) => ("closed".to_owned(), Some(closing)),
             Ok(CloseStep::Closing(state)) => {
                 (format!("closing, final after {}", state.challenge_end), None)

@@ -25,7 +25,7 @@ pub struct VoucherArgs {
 
 pub async fn run(args: VoucherArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
-    let store = context.open_store("renter.db")?;
+    let store = context.open_store("voucher")?;
     let prepared = prepare(&context, &store, &args.session, output).await?;
     let (opened, rental) = (&prepared.opened, &prepared.rental);
     let (symbol, decimals) = symbol_of(&prepared.chain, opened.terms.token);

@@ -1,7 +1,7 @@
 //! Calldata: one function per contract entry point, giving what a transaction needs.
 
 use alloy_primitives::{FixedBytes, Signature, U256, keccak256};
-use alloy_sol_types::{SolCall, SolStruct, SolValue, sol};
+use alloy_sol_types::{SolCall, SolInterface, SolStruct, SolValue, sol};
 use capstan_base::{
     Address, Amount, B256, ModelId, Price, SessionTerms, SignatureError, SignedVoucher,
 };
@@ -218,6 +218,16 @@ pub fn set_offers(registry: Address, offers: &[NewOffer]) -> Call {
 /// Withdraws one offer.
 pub fn remove_offer(registry: Address, model: ModelId, token: Address) -> Call {
     call(registry, NodeRegistry::removeOfferCall { model: model.0, token })
+}
+
+/// Models and tokens that a call made here offers; none for a call that is no offer.
+pub fn offered_in(data: &Bytes) -> Vec<(ModelId, Address)> {
+    let offers = match NodeRegistry::NodeRegistryCalls::abi_decode(data) {
+        Ok(NodeRegistry::NodeRegistryCalls::registerNode(call)) => call.offers,
+        Ok(NodeRegistry::NodeRegistryCalls::setOffers(call)) => call.offers,
+        _ => Vec::new(),
+    };
+    offers.into_iter().map(|offer| (ModelId(offer.model), offer.token)).collect()
 }
 
 /// Adds to the stake; needs an allowance.

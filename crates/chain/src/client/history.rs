@@ -36,6 +36,18 @@ impl ChainClient {
         closed.map(|log| self.closing(log)).transpose()
     }
 
+    /// How many sessions a transaction closed: its cost is theirs together.
+    pub fn closings_in(&self, receipt: &Receipt) -> usize {
+        let event = JobMarketplace::SessionClosed::SIGNATURE_HASH;
+        let closed = |log: &&Log| log.data.topics().first() == Some(&event);
+        match self.marketplace() {
+            Ok(market) => {
+                receipt.logs.iter().filter(|log| log.address == market).filter(closed).count()
+            }
+            Err(_) => 0,
+        }
+    }
+
     /// Why an item of a batch failed alone, by the receipt of the batch; `None` if it did not.
     pub fn completion_failure_in(
         &self,

@@ -38,6 +38,23 @@ impl ChainClient {
         }))
     }
 
+    /// Models and tokens that a host set a price for in one block; a price may have been withdrawn
+    /// since. The registry keeps no list: the block of [`Node::info_block`] is where a host that
+    /// changed nothing made its first offers.
+    pub async fn offers_set_in(
+        &self,
+        host: Address,
+        block: u64,
+    ) -> Result<Vec<(ModelId, Address)>, ChainError> {
+        let topics = [Some(NodeRegistry::OfferSet::SIGNATURE_HASH), Some(host.into_word())];
+        let logs = self.logs(self.node_registry()?, &topics, block, block).await?;
+        let events = logs.iter().map(|log| NodeRegistry::OfferSet::decode_log_data(&log.data));
+        events
+            .map(|event| event.map(|event| (ModelId(event.model), event.token)))
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.inconsistent("reading a host's offers", error))
+    }
+
     /// What a host asks for a model in a token; `None` if it does not offer it.
     pub async fn price_of(
         &self,

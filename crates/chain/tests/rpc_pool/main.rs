@@ -3,6 +3,7 @@
 
 mod agreement;
 mod batches;
+mod delegation;
 mod fake;
 mod fees;
 mod heads;

@@ -37,14 +37,8 @@ fn stage() -> Stage {
     let config = EngineConfig { default, chains: HashMap::new() };
     let cancel = CancellationToken::new();
     let signers: Vec<Arc<dyn LaneSigner>> = vec![Arc::new(FakeSigner(SENDER))];
-    let engine = Engine::start(
-        Arc::new(store.clone()),
-        seams,
-        signers,
-        config,
-        cancel.clone(),
-    )
-    .unwrap();
+    let engine =
+        Engine::start(Arc::new(store.clone()), seams, signers, config, cancel.clone()).unwrap();
     for chain in chains.clone() {
         let cancel = cancel.clone();
         tokio::spawn(async move {

@@ -1,42 +1,13 @@
-//! `GET /health`, `GET /metrics`, `GET /v1/session/{id}/info`.
+//! `GET /metrics`, `GET /v1/session/{id}/info`.
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::Json;
 use capstan_base::{Amount, ChainId, SessionId};
-use capstan_chain::BlockTag;
-use capstan_wire::info::{ChainHealth, Health, SessionInfo};
+use capstan_wire::info::SessionInfo;
 use capstan_wire::{ApiError, ErrorCode};
 use serde::Deserialize;
 
 use super::{Failure, FrontState};
-
-/// Healthy only if every chain answers now: a host that cannot read a chain admits nobody there.
-pub(super) async fn health(State(state): State<FrontState>) -> (StatusCode, Json<Health>) {
-    let mut issues = Vec::new();
-    let mut chains = Vec::new();
-    for chain in state.sessions.admission().chains.values() {
-        let name = chain.config().name.clone();
-        let head = chain.head(BlockTag::Latest).await.ok().map(|head| head.number);
-        if head.is_none() {
-            issues.push(format!("{name}: no endpoint answers"));
-        }
-        chains.push(ChainHealth {
-            chain_id: chain.chain_id(),
-            name,
-            reachable: head.is_some(),
-            head,
-        });
-    }
-    let (code, status) = if state.sessions.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else if issues.is_empty() {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::OK, "degraded")
-    };
-    (code, Json(Health { status: status.into(), issues, chains }))
-}
 
 pub(super) async fn metrics(State(state): State<FrontState>) -> String {
     state.metrics.render()

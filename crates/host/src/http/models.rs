@@ -1,5 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{model}`: what is served, and what it costs where.
 
+use core::time::Duration;
+
 use axum::extract::{Path, Query, State};
 use axum::response::Json;
 use capstan_base::{Address, ChainId};
@@ -11,6 +13,9 @@ use serde_json::{Value, json};
 use super::{Failure, FrontState};
 use crate::admission::unreadable;
 use crate::served::ServedModel;
+
+/// How long a price read from its chain is good for. Admission reads it anew.
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
@@ -61,9 +66,14 @@ async fn entry(
         let native = (config.native.symbol.clone(), Address::ZERO);
         let tokens = config.tokens.values().map(|token| (token.symbol.clone(), token.address));
         for (symbol, token) in core::iter::once(native).chain(tokens) {
-            let price = match chain.price_of(admission.host, served.id(), token).await {
+            let key = (config.chain_id, served.id(), token);
+            let ask = async {
+                let price = chain.price_of(admission.host, served.id(), token).await;
+                price.map_err(|error| unreadable(chain, &error))
+            };
+            let price = match state.prices.get(key, ask).await {
                 Ok(price) => price,
-                Err(error) if only.is_some() => return Err(unreadable(chain, &error)),
+                Err(error) if only.is_some() => return Err(error),
                 // Without a chain asked for, one chain's outage must not hide the others.
                 Err(_) => continue,
             };

@@ -137,10 +137,7 @@ async fn insert_attempt(
 }
 
 /// Notes how broadcasts went. Says nothing about the transactions' fate.
-pub(super) async fn note_broadcasts(
-    sql: &mut PgConnection,
-    notes: &[BroadcastNote],
-) -> Result<()> {
+pub(super) async fn note_broadcasts(sql: &mut PgConnection, notes: &[BroadcastNote]) -> Result<()> {
     // In one order in every transaction: two that note the same attempts do not wait crosswise.
     let mut notes: Vec<_> = notes.iter().collect();
     notes.sort_by_key(|note| note.tx_hash);

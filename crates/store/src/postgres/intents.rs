@@ -28,12 +28,9 @@ pub(super) async fn insert_intent(
         return Ok(IntentOutcome::Created(id));
     }
     // Whoever has the key has committed: the insertion waited for it.
-    let existing = sqlx::query("SELECT * FROM intents_seen WHERE idempotency_key = $1")
-        .bind(&request.idempotency_key)
-        .fetch_one(sql)
-        .await
-        .and_then(|row| read_intent(&row))
-        .map_err(StoreError::statement(OPERATION))?;
+    let existing = find_by_key(sql, &request.idempotency_key)
+        .await?
+        .ok_or_else(|| StoreError::statement(OPERATION)(sqlx::Error::RowNotFound))?;
     if existing.request == *request {
         Ok(IntentOutcome::Existing(existing.id))
     } else {
@@ -77,6 +74,16 @@ async fn insert_new(
 pub(super) async fn find_intent(sql: &mut PgConnection, id: IntentId) -> Result<Option<Intent>> {
     sqlx::query("SELECT * FROM intents_seen WHERE id = $1")
         .bind(Sql(id.0))
+        .fetch_optional(sql)
+        .await
+        .and_then(|row| row.as_ref().map(read_intent).transpose())
+        .map_err(StoreError::statement("read an intent"))
+}
+
+/// Looks an intent up by its key.
+pub(super) async fn find_by_key(sql: &mut PgConnection, key: &str) -> Result<Option<Intent>> {
+    sqlx::query("SELECT * FROM intents_seen WHERE idempotency_key = $1")
+        .bind(key)
         .fetch_optional(sql)
         .await
         .and_then(|row| row.as_ref().map(read_intent).transpose())

@@ -7,10 +7,10 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::PgStore;
 use super::columns::{get, get_option};
-use super::intents::{find_intent, insert_intent};
+use super::intents::{find_by_key, find_intent, insert_intent};
 use crate::columns::{Json, Sql};
 use crate::error::{Result, StoreError};
-use crate::intents::{IntentId, NewIntent};
+use crate::intents::{Intent, IntentId, NewIntent};
 use crate::lanes::LaneKey;
 use crate::session_store::SessionStore;
 use crate::sessions::{
@@ -23,6 +23,11 @@ type Here<T> = (std::sync::Arc<str>, SessionKey, T);
 
 #[async_trait]
 impl SessionStore for PgStore {
+    async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>> {
+        self.read("read an intent", key.to_owned(), |sql, key| Box::pin(find_by_key(sql, key)))
+            .await
+    }
+
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert> {
         let input = (self.machine.clone(), new.key, new);
         self.write("insert a session", input, |sql, input| Box::pin(insert(sql, input))).await

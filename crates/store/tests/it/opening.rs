@@ -65,3 +65,26 @@ async fn nobody_else_may_read_what_is_stored() {
     }
     assert!(files >= 3, "database, journal and lock");
 }
+
+#[tokio::test]
+async fn a_reader_sees_what_a_writer_elsewhere_commits_and_can_write_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("capstan.db");
+    let error = Store::open_read_only(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+    assert!(!path.exists(), "a look makes no file");
+
+    let writer = Store::open(&path).unwrap();
+    let reader = Store::open_read_only(&path).unwrap();
+    let id = writer.submit_intent(intent("a")).await.unwrap().id();
+    assert_eq!(reader.intent(id).await.unwrap().unwrap().request, intent("a"));
+    let error = reader.submit_intent(intent("b")).await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    assert_eq!(reader.quick_check().await.unwrap(), Vec::<String>::new());
+    // And when nobody writes.
+    drop(writer);
+    assert!(reader.intent(id).await.unwrap().is_some());
+    drop(reader);
+    let reader = Store::open_read_only(&path).unwrap();
+    assert!(reader.intent(id).await.unwrap().is_some());
+}

@@ -83,11 +83,8 @@ fn what_waits_goes_together_in_the_batchings_order() {
 #[test]
 fn behind_a_flight_a_batch_waits_until_it_is_full_or_old_or_worth_enough() {
     let worth = |id, wei: u64| intent_of(id, |request| request.worth = Some(U256::from(wei)));
-    let policy = BatchPolicy {
-        max_items: 3,
-        max_age_seconds: 20,
-        flush_worth: Some(U256::from(1_000_000)),
-    };
+    let policy =
+        BatchPolicy { max_items: 3, max_age_seconds: 20, flush_worth: Some(U256::from(1_000_000)) };
     let start = || {
         let mut lane = lane_with(policy.clone());
         lane.step(intent(1));
@@ -142,11 +139,8 @@ fn an_item_that_failed_in_a_final_batch_is_queued_alone_and_the_others_are_done(
     let intents = estimates(&lane.step(view(10, 5))).remove(0);
     fly(&mut lane, intents);
     lane.step(view(13, 6));
-    let found = Look::Found {
-        hash: B256::repeat_byte(9),
-        receipt: receipt(11),
-        canonical: Canonical::Yes,
-    };
+    let found =
+        Look::Found { hash: B256::repeat_byte(9), receipt: receipt(11), canonical: Canonical::Yes };
     let effects = lane.step(looked(Canonical::Unknown, found));
     let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(

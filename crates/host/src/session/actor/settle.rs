@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use capstan_wire::session::{EndReason, FinishReason, FromHost};
 
+use tracing::Instrument as _;
+
 use super::SessionActor;
+use crate::settlement::span;
 
 /// Pause between tries to write the outbox. The disk may be full for a while; the voucher is
 /// stored already, and a restart would settle it too.
@@ -13,6 +16,11 @@ const RETRY: Duration = Duration::from_secs(5);
 impl SessionActor {
     /// Ends the session for `reason`; returns when the outbox holds its settlement.
     pub(super) async fn settle(&mut self, reason: EndReason) {
+        let span = span(&self.context.chains, self.key, self.terms.token);
+        self.settle_for(reason).instrument(span).await;
+    }
+
+    async fn settle_for(&mut self, reason: EndReason) {
         if self.running.is_some() {
             self.finish(FinishReason::Cancelled);
         }
@@ -29,17 +37,12 @@ impl SessionActor {
             {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::error!(
-                        session = %self.key.session_id, %error,
-                        "settlement not stored; trying again"
-                    );
+                    tracing::error!(%error, "settlement not stored; trying again");
                     tokio::time::sleep(RETRY).await;
                 }
             }
         }
         tracing::info!(
-            chain_id = self.key.chain_id.0,
-            session = %self.key.session_id,
             reason = reason.as_str(),
             tokens = self.meter.tally().tokens(),
             %claim,

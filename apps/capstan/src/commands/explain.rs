@@ -1,0 +1,158 @@
+//! `capstan explain`: the whole story of one intent, from the wish to its end.
+
+use anyhow::{Context as _, Result};
+use capstan_base::UnixSeconds;
+use capstan_store::{Attempt, HistoryRow, Intent, IntentId, IntentState, SessionStore};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::intents::{standing, value};
+use crate::cli::Global;
+use crate::look::{Look, LookArgs};
+use crate::output::Output;
+
+/// Options of `capstan explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  capstan intents            # their numbers
+  capstan explain 17
+  capstan explain 17 --json
+
+Works while `capstan host` runs: it only reads.")]
+pub struct ExplainArgs {
+    /// The intent's number, as `capstan intents` lists it
+    intent: u64,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+pub async fn run(args: ExplainArgs, global: &Global, output: &Output) -> Result<()> {
+    let look = Look::load(global, &args.look).await?;
+    let store = look.stored().await?;
+    let intent = store.intent(IntentId(args.intent)).await?;
+    let intent = intent
+        .with_context(|| format!("there is no intent {}; see `capstan intents`", args.intent))?;
+    let story = Story::read(&*store, intent).await?;
+    output.answer(story.text(&look), &story.value());
+    Ok(())
+}
+
+struct Story {
+    intent: Intent,
+    attempts: Vec<Attempt>,
+    history: Vec<HistoryRow>,
+}
+
+impl Story {
+    async fn read(store: &dyn SessionStore, intent: Intent) -> Result<Self> {
+        let attempts = store.attempts(intent.id).await?;
+        let history = store.history(intent.id).await?;
+        Ok(Self { intent, attempts, history })
+    }
+
+    fn text(&self, look: &Look) -> String {
+        let Intent { id, request, .. } = &self.intent;
+        let chain = look.settings.registry.known(request.chain_id);
+        let title = chain.map_or_else(|| request.chain_id.to_string(), |chain| chain.title.clone());
+        let mut lines = vec![
+            format!("intent {id}: {} on {title} is {}", request.label, standing(&self.intent)),
+            format!("  asked    {} by {}", self.intent.created_at, request.sender),
+            format!(
+                "  call     {} with {} bytes and {} wei",
+                request.to,
+                request.data.len(),
+                request.value
+            ),
+            format!("  key      {}", request.idempotency_key),
+        ];
+        let limits = [("not before", request.not_before), ("deadline", request.deadline)];
+        lines.extend(limits.into_iter().filter_map(|(what, at)| Some(format!("  {what} {}", at?))));
+        // Attempts and notes in the order they happened.
+        let attempts =
+            self.attempts.iter().map(|attempt| (attempt.signed.signed_at, told(attempt)));
+        let notes =
+            self.history.iter().map(|row| (row.at, format!("{}: {}", row.what, row.detail)));
+        let mut events: Vec<(UnixSeconds, String)> = attempts.chain(notes).collect();
+        events.sort_by_key(|(at, _)| *at);
+        lines.extend(events.into_iter().map(|(at, event)| format!("  {at}  {event}")));
+        lines.push(self.end());
+        lines.join("\n")
+    }
+
+    fn end(&self) -> String {
+        let at = self.intent.updated_at;
+        if let Some(failure) = &self.intent.failure {
+            return format!("  {at}  given up ({}): {}", failure.code, failure.detail);
+        }
+        let Some(mined) = self.intent.inclusion else {
+            let next = match self.intent.state {
+                IntentState::Queued => "waits for a nonce: the engine runs within `capstan host`",
+                _ => "waits for a block",
+            };
+            return format!("  now         {next}");
+        };
+        let how = if mined.success { "included" } else { "reverted" };
+        let others = self.intent.place.map_or(0, |place| place.items.saturating_sub(1));
+        let shared = match others {
+            0 => String::new(),
+            others => format!(", shared with {others} others"),
+        };
+        let finality = match self.intent.state {
+            IntentState::Final => "final",
+            _ => "not final yet",
+        };
+        format!(
+            "  {at}  {how} by {} in block {} ({finality}), {} gas at {} wei{shared}",
+            mined.tx_hash, mined.block_number, mined.gas_used, mined.effective_gas_price
+        )
+    }
+
+    fn value(&self) -> Value {
+        let mut value = value(&self.intent);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("data".into(), json!(self.intent.request.data));
+            fields.insert("attempts".into(), self.attempts.iter().map(attempt_value).collect());
+            let notes = self.history.iter();
+            let notes = notes
+                .map(|row| json!({ "at": row.at, "what": row.what, "detail": row.detail }))
+                .collect();
+            fields.insert("history".into(), notes);
+        }
+        value
+    }
+}
+
+fn told(attempt: &Attempt) -> String {
+    let signed = &attempt.signed;
+    let detail = attempt.broadcast_detail.as_ref().map(|detail| format!(": {detail}"));
+    let tip = signed.priority_fee.map_or_else(String::new, |tip| format!(", tip {tip}"));
+    let voids = if signed.voids { " (empty, to use the nonce up)" } else { "" };
+    format!(
+        "attempt {} at nonce {}{voids}: {}, {} gas at most {} wei{tip}; broadcast {}{}",
+        attempt.number,
+        attempt.nonce,
+        signed.tx_hash,
+        signed.gas_limit,
+        signed.max_fee,
+        attempt.broadcast.as_str(),
+        detail.unwrap_or_default()
+    )
+}
+
+fn attempt_value(attempt: &Attempt) -> Value {
+    let signed = &attempt.signed;
+    json!({
+        "number": attempt.number,
+        "nonce": attempt.nonce,
+        "voids": signed.voids,
+        "tx": signed.tx_hash,
+        "gas_limit": signed.gas_limit,
+        "max_fee": signed.max_fee.to_string(),
+        "priority_fee": signed.priority_fee.map(|fee| fee.to_string()),
+        "rollup_fee": signed.rollup_fee.to_string(),
+        "signed_at": signed.signed_at,
+        "broadcast": attempt.broadcast.as_str(),
+        "broadcast_detail": attempt.broadcast_detail,
+    })
+}

@@ -1,0 +1,192 @@
+//! `capstan reconcile`: one comparison of the store with the chains, and what follows from it.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use anyhow::Result;
+use capstan_host::offline::{Difference, Offline, differences, unsettled};
+use capstan_kit::SystemClock;
+use capstan_renter::close::{CloseStep, look as compare};
+use capstan_store::Store;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::Global;
+use crate::context::{Context, clients};
+use crate::look::{Look, LookArgs};
+use crate::output::Output;
+use crate::wish::unfinished;
+
+/// Pause between looks at intents that are under way.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Options of `capstan reconcile`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  capstan reconcile                # compare, send on what is unfinished, write down what is over
+  capstan reconcile --dry-run      # only say what differs; works while `capstan host` runs
+
+Run twice, the second run finds nothing to do. It starts no settlement: see `capstan settle`.")]
+pub struct ReconcileArgs {
+    /// Only say what differs
+    #[arg(long)]
+    dry_run: bool,
+    /// Longest wait for transactions that are under way, seconds
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    wait: u64,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// What a pass found and did.
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    differences: Vec<Value>,
+    done: Vec<Value>,
+}
+
+pub async fn run(args: ReconcileArgs, global: &Global, output: &Output) -> Result<()> {
+    let mut report = Report::default();
+    if args.dry_run {
+        let look = Look::load(global, &args.look).await?;
+        if let Some(store) = look.store()? {
+            let chains = clients(&look.settings);
+            report.intents(&store).await?;
+            report.sessions(differences(&store, &chains).await?);
+            report.rentals(&store, &chains, false).await?;
+        }
+    } else {
+        let context = Context::load(global).await?;
+        let store = context.open_store("reconcile")?;
+        report.pass(&context, &store, Duration::from_secs(args.wait)).await?;
+    }
+    if report.lines.is_empty() {
+        report.lines.push("store and chains agree: nothing to do".to_owned());
+    }
+    let value = json!({
+        "dry_run": args.dry_run, "differences": report.differences, "done": report.done,
+    });
+    output.answer(report.lines.join("\n"), &value);
+    Ok(())
+}
+
+impl Report {
+    async fn pass(&mut self, context: &Context, store: &Store, within: Duration) -> Result<()> {
+        let chains = clients(&context.settings);
+        let list: Vec<_> = chains.values().cloned().collect();
+        let before = unfinished(store, None).await?;
+        let live = unsettled(store).await?;
+        let engine = context.engine(store, &list)?;
+        let clock = Arc::new(SystemClock);
+        let offline =
+            Offline::new(Arc::new(store.clone()), engine, chains.clone(), context.account(), clock);
+        // Lanes send again what was under way and look for what was mined.
+        let over = async {
+            while !unfinished(store, None).await?.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            anyhow::Ok(())
+        };
+        if let Ok(outcome) = tokio::time::timeout(within, over).await {
+            outcome?;
+        }
+        for intent in before {
+            let Some(now) = store.intent(intent.id).await? else { continue };
+            if now.state != intent.state {
+                let state = super::intents::standing(&now);
+                self.did(
+                    format!("intent {} ({}) is {state}", intent.id, intent.request.label),
+                    json!({ "intent": intent.id, "label": intent.request.label, "state": state }),
+                );
+            }
+        }
+        offline.finish().await?;
+        for session in live {
+            let Some(now) = store.session(session.key).await? else { continue };
+            if now.state != session.state {
+                let (id, state) = (session.key.session_id, now.state.as_str());
+                self.did(
+                    format!("session {id} is {state}"),
+                    json!({ "session_id": id, "chain_id": session.key.chain_id, "state": state }),
+                );
+            }
+        }
+        self.rentals(store, &chains, true).await?;
+        self.intents(store).await?;
+        self.sessions(offline.differences().await?);
+        Ok(())
+    }
+
+    fn did(&mut self, line: String, value: Value) {
+        self.lines.push(line);
+        self.done.push(value);
+    }
+
+    fn differs(&mut self, line: String, value: Value) {
+        self.lines.push(line);
+        self.differences.push(value);
+    }
+
+    async fn intents(&mut self, store: &Store) -> Result<()> {
+        for intent in unfinished(store, None).await? {
+            let (id, label, state) = (intent.id, &intent.request.label, intent.state.as_str());
+            self.differs(
+                format!(
+                    "intent {id} ({label}) is {state}: not over yet; see `capstan explain {id}`"
+                ),
+                json!({ "intent": id, "label": label, "state": state }),
+            );
+        }
+        Ok(())
+    }
+
+    fn sessions(&mut self, found: Vec<Difference>) {
+        for Difference { key, stored, what, claimable } in found {
+            let (id, stored) = (key.session_id, stored.as_str());
+            let next = if claimable { "; `capstan settle` claims it" } else { "" };
+            self.differs(
+                format!("session {id} on chain {} is {stored} here: {what}{next}", key.chain_id),
+                json!({
+                    "session_id": id, "chain_id": key.chain_id, "stored": stored, "what": what,
+                    "claimable": claimable,
+                }),
+            );
+        }
+    }
+
+    /// Rentals whose chain says that they are over.
+    async fn rentals(
+        &mut self,
+        store: &Store,
+        chains: &std::collections::BTreeMap<capstan_base::ChainId, Arc<capstan_chain::ChainClient>>,
+        write: bool,
+    ) -> Result<()> {
+        for rental in store.rentals(None).await? {
+            let (Some(chain), None) = (chains.get(&rental.key.chain_id), rental.closing) else {
+                continue;
+            };
+            let id = rental.key.session_id;
+            let value =
+                json!({ "session_id": id, "chain_id": rental.key.chain_id, "rental": true });
+            match compare(chain, store, &rental).await {
+                Ok(CloseStep::Closed(closing)) if write => {
+                    store.finish_rental(rental.key, closing).await?;
+                    self.did(format!("rental {id} is closed; written down"), value);
+                }
+                Ok(CloseStep::Closed(_)) => {
+                    self.differs(
+                        format!("rental {id} is closed on chain; not written down"),
+                        value,
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.differs(format!("rental {id} cannot be compared: {error}"), value)
+                }
+            }
+        }
+        Ok(())
+    }
+}
