@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod faults;
 pub(crate) mod gas;
+pub(crate) mod simulate;
 pub(crate) mod test;
 pub(crate) mod tidy;
 pub(crate) mod tools;

@@ -24,10 +24,12 @@ mod conformance;
 mod core;
 mod engine;
 mod error;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 mod fake;
 mod lane;
 mod signer;
+#[cfg(any(test, feature = "simulation"))]
+pub mod sim;
 mod telemetry;
 mod waiters;
 

@@ -21,6 +21,8 @@ pub mod error;
 pub mod flights;
 pub mod intents;
 pub mod lanes;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod migrate;
 pub mod postgres;
 mod reader;
@@ -41,6 +43,8 @@ pub use intents::{
     IntentState, NewIntent, Place,
 };
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
+#[cfg(feature = "memory")]
+pub use memory::{MemoryStore, Power};
 pub use postgres::{PgStore, PostgresUrl};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
 pub use session_store::SessionStore;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capstan_base::U256;
 use capstan_chain::LocalSigner;
-use capstan_tests::gate::Gate;
+use capstan_tests::fault_proxy::{Fault, FaultProxy};
 use capstan_tests::process::{command, run};
 use capstan_tests::scene::Scene;
 use capstan_tests::tools;
@@ -63,12 +63,12 @@ async fn sent(world: &World, chain_id: u64, account: &LocalSigner) -> U256 {
 async fn every_chain_is_joined_for_itself_and_a_second_run_has_nothing_to_do() {
     let world = World::start().await;
     let account = world.account(1000, 0).await;
-    let gate = Gate::before(&world.chains[0].anvil.url).await;
-    let through = world.configure_through(&gate.url, "");
+    let proxy = FaultProxy::before(&world.chains[0].anvil.url).await;
+    let through = world.configure_through(&proxy.url, "");
     let join = join("https://host.example");
 
     // The first chain is down: the second is joined all the same, and the exit code says so.
-    gate.shut();
+    proxy.only(Fault::DropBefore);
     let (code, lines) = capstan_under(&world, &account, &through, &refs(&join)).await;
     assert_eq!(code, 3, "{lines:?}");
     let by_chain = |lines: &[Value], id: u64| -> Value {
@@ -87,7 +87,7 @@ async fn every_chain_is_joined_for_itself_and_a_second_run_has_nothing_to_do() {
     );
 
     // Back: only what is missing is done, and then nothing at all.
-    gate.open();
+    proxy.clear();
     let (code, lines) = capstan_under(&world, &account, &through, &refs(&join)).await;
     assert_eq!(code, 0, "{lines:?}");
     assert_eq!(by_chain(&lines, OPBNB_TESTNET)["status"], "unchanged");

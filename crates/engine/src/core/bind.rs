@@ -30,6 +30,7 @@ impl Lane {
                 waiting.is_asked = false;
                 if !matches!(estimate, Some(Estimate::Revert(_))) {
                     waiting.reverts = None;
+                    waiting.denied = false;
                 }
                 if estimate.is_none() {
                     waiting.hold(views);
@@ -58,11 +59,13 @@ impl Lane {
         let earlier = self.queue.range(..id).any(|(_, waiting)| waiting.is_due(view));
         let views = self.views;
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
-        waiting.resume_at = views.saturating_add(1);
         if flying || earlier || !waiting.may_believe_revert(view) {
             waiting.reverts = None;
+            // Longer each time: many such would take up all room at every look.
+            waiting.hold(views);
             return Vec::new();
         }
+        waiting.resume_at = views.saturating_add(1);
         let head = view.head.number;
         let (first, count) = waiting.reverts.unwrap_or((head, 0));
         let count = count.saturating_add(1);
@@ -90,6 +93,11 @@ impl Lane {
                 code: FailureCode::AlreadyDone,
                 detail: format!("it would revert with {}", waiting.reason),
             },
+            // It may have been there for the call, and gone with its block before the question.
+            Answer::NotDone if !waiting.denied => {
+                waiting.denied = true;
+                return Vec::new();
+            }
             Answer::NotDone => {
                 Failure { code: FailureCode::Reverted, detail: waiting.reason.clone() }
             }
@@ -105,7 +113,8 @@ impl Lane {
         if let Some(effects) = effects {
             return effects;
         }
-        if self.window.room(self.pending_count()) == 0 {
+        let taken = self.contending(view).count();
+        if self.window.room(taken) == 0 && self.gap_count(view) == 0 {
             return Vec::new();
         }
         let Some(first) = ids.first().copied() else { return Vec::new() };
@@ -195,9 +204,7 @@ impl Lane {
 
     /// Wei beyond what is already in flight.
     fn available(&self, view: &View) -> U256 {
-        self.flights
-            .values()
-            .filter(|flight| flight.is_pending())
+        self.contending(view)
             .fold(view.balance, |left, flight| left.saturating_sub(flight.committed()))
     }
 }

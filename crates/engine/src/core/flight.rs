@@ -68,6 +68,8 @@ pub(super) struct Flight {
     pub(super) foreign: Option<Foreign>,
     /// Head since which every node refuses the newest attempt as invalid.
     pub(super) refused_since: Option<u64>,
+    /// Head when they last did.
+    pub(super) refused_at: u64,
     /// A node wants more than the newest attempt offers.
     pub(super) underpriced: bool,
     /// The history says already that the cap leaves no room above the newest attempt.
@@ -98,6 +100,7 @@ impl Flight {
             searched_at: None,
             foreign: None,
             refused_since: None,
+            refused_at: 0,
             underpriced: false,
             cap_told: false,
             max_fee,

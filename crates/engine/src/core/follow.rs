@@ -44,7 +44,9 @@ impl Lane {
             true => (TRANSFER_GAS, U256::ZERO),
             false => (flight.gas_limit, flight.rollup_fee),
         };
-        let budget = fees::shared_budget(flight.intents.iter().map(|intent| &intent.request));
+        let requests = flight.intents.iter().map(|intent| &intent.request);
+        // Whose budget is at its end cannot hold up the lane for ever.
+        let budget = if voids { None } else { fees::shared_budget(requests) };
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let intent = flight.intents.first()?.id;
         let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
@@ -91,16 +93,19 @@ fn wants_replacement(
     let is_blocked_by_fee = nonce == view.account_nonce
         || view.head.base_fee.is_some_and(|base_fee| newest.fees.max_fee() < base_fee);
     let is_due = waited >= config.replace_after_blocks || (flight.underpriced && waited >= 1);
+    // What every node refuses for good it refuses at any fee.
+    let is_refused = flight.refused_since.is_some();
     let is_far = fees::is_far_above(newest.fees.max_fee(), view.gas_price, config.max_fee_multiple);
-    is_blocked_by_fee && is_due && !is_far
+    is_blocked_by_fee && is_due && !is_far && !is_refused
 }
 
 /// True once every node has refused the first nonce's transaction as invalid for so long that what
 /// waits behind it matters more.
 fn wants_void(config: &LaneConfig, nonce: u64, flight: &Flight, view: &View) -> bool {
+    // From refusal to refusal: what was refused once and not sent again may be taken now.
     let is_refused = flight
         .refused_since
-        .is_some_and(|since| view.head.number.saturating_sub(since) >= config.void_after_blocks);
+        .is_some_and(|since| flight.refused_at.saturating_sub(since) >= config.void_after_blocks);
     is_refused && nonce == view.account_nonce
 }
 

@@ -17,6 +17,14 @@ impl Lane {
         nonce
     }
 
+    /// Nonces nobody has below the last one that waits for a block.
+    pub(super) fn gap_count(&self, view: &View) -> usize {
+        let lowest = self.free_nonce(view);
+        let last = self.flights.iter().rfind(|(_, flight)| flight.is_pending());
+        let last = last.map_or(lowest, |(last, _)| *last);
+        (lowest..last).filter(|nonce| !self.flights.contains_key(nonce)).count()
+    }
+
     /// Nonces nobody wants, with others waiting behind them, are filled by empty transactions of the
     /// lane's own once no real intents have come for them.
     pub(super) fn watch_gaps(&mut self, view: &View) -> Vec<Effect> {

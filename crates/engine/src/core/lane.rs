@@ -98,6 +98,13 @@ impl Lane {
         self.flights.values().filter(|flight| flight.is_pending()).count()
     }
 
+    /// Nonces that wait for a block and may yet be in one: those another transaction used wait for
+    /// finality alone, and take no place in a pool.
+    pub(super) fn contending(&self, view: &View) -> impl Iterator<Item = &Flight> {
+        let open = self.flights.range(view.account_nonce..).map(|(_, flight)| flight);
+        open.filter(|flight| flight.is_pending())
+    }
+
     /// Nonces signed for beyond those in blocks: how far the lane is ahead of its chain.
     pub fn nonce_lag(&self) -> u64 {
         let mined = self.view.as_ref().map_or(0, |view| view.account_nonce);
@@ -239,7 +246,8 @@ impl Lane {
             }
             _ => None,
         };
-        if attempt.accepted_at.is_some() {
+        // Whoever has another reason to refuse it takes it for valid.
+        if !matches!(outcome, SendOutcome::Rejected(_) | SendOutcome::Unknown(_)) {
             flight.refused_since = None;
         }
         match outcome {
@@ -264,6 +272,7 @@ impl Lane {
             SendOutcome::Rejected(reason) => {
                 if is_newest {
                     flight.refused_since.get_or_insert(head);
+                    flight.refused_at = head;
                 }
                 vec![
                     Effect::Note(intent, "refused", reason.clone()),

@@ -93,7 +93,11 @@ impl Lane {
         let hash = inclusion.tx_hash;
         let voided = flight.attempts.iter().any(|known| known.hash == hash && known.voids);
         let count = flight.intents.len();
-        let ends: Vec<(IntentId, ItemEnd)> = if voided {
+        let ends: Vec<(IntentId, ItemEnd)> = if voided && count > 1 {
+            // One of them is what nodes refuse; which, only smaller transactions tell.
+            let end = || ItemEnd::Queued("every node refused the transaction it shared".to_owned());
+            flight.intents.iter().map(|intent| (intent.id, end())).collect()
+        } else if voided {
             let detail = "every node refused its transaction".to_owned();
             let failure = Failure { code: FailureCode::Refused, detail };
             let end = |intent: &Intent| (intent.id, ItemEnd::Failed(failure.clone()));
@@ -105,7 +109,7 @@ impl Lane {
             let ends = self.item_ends(&flight, receipt).into_iter();
             flight.intents.iter().map(|intent| intent.id).zip(ends).collect()
         };
-        let limit = if inclusion.success { 1 } else { count.div_ceil(2) };
+        let limit = if inclusion.success && !voided { 1 } else { count.div_ceil(2) };
         for (intent, (_, end)) in flight.intents.into_iter().zip(&ends) {
             if matches!(end, ItemEnd::Queued(_)) {
                 self.wait(Intent { place: None, ..intent }, limit);

@@ -13,10 +13,6 @@ use crate::batching::Group;
 /// Longest pause, in looks at the chain, of an intent that cannot go ahead yet.
 pub(super) const LONGEST_PAUSE: u64 = 16;
 
-/// Seconds past `not_before` on this machine's clock after which a revert counts although the chain's
-/// clock has not got there: that of a chain that mines on demand stands still.
-const CLOCK_GRACE: u64 = 60;
-
 /// An intent without a nonce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -34,6 +30,8 @@ pub(super) struct Waiting {
     pauses: u32,
     /// Head of the first revert, and how many there were since.
     pub(super) reverts: Option<(u64, u32)>,
+    /// When it reverted, its effect was not there.
+    pub(super) denied: bool,
     /// What the newest one said.
     pub(super) reason: String,
     /// Its share of the cost was too much of its worth, in company of so many, at this view.
@@ -51,6 +49,7 @@ impl Waiting {
             resume_at: 0,
             pauses: 0,
             reverts: None,
+            denied: false,
             reason: String::new(),
             uneconomic: None,
         }
@@ -70,10 +69,11 @@ impl Waiting {
         self.intent.request.not_before.is_none_or(|not_before| time >= not_before)
     }
 
+    /// Not before the chain's own clock is there, however long that stands still: a chain may make
+    /// no blocks for an hour.
     pub(super) fn may_believe_revert(&self, view: &View) -> bool {
-        self.intent.request.not_before.is_none_or(|not_before| {
-            view.head.timestamp >= not_before || view.now >= not_before.plus(CLOCK_GRACE)
-        })
+        let not_before = self.intent.request.not_before;
+        not_before.is_none_or(|not_before| view.head.timestamp >= not_before)
     }
 
     /// True if it will be considered in this look at the chain.
@@ -91,8 +91,10 @@ impl Lane {
     pub(super) fn schedule(&mut self) -> Vec<Effect> {
         let Some(view) = self.view.clone() else { return Vec::new() };
         let mut effects = self.expire(&view);
-        let taken = self.pending_count().saturating_add(self.estimates);
-        let room = self.window.room(taken);
+        let taken = self.contending(&view).count().saturating_add(self.estimates);
+        // Behind a gap nothing is mined, so that waiting for room would be waiting for ever.
+        let gaps = self.gap_count(&view).saturating_sub(self.estimates);
+        let room = self.window.room(taken).max(gaps);
         let mut ready = self.ready(&view);
         ready.truncate(room);
         for intents in ready {

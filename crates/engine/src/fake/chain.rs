@@ -82,8 +82,7 @@ impl FakeChain {
 
     /// Reorganises, see [`Model::reorg`].
     pub fn reorg(&self, depth: u64, keep: bool) {
-        let sent = self.sent();
-        self.model().reorg(depth, keep, &sent);
+        self.model().reorg(depth, keep);
     }
 
     /// Returns once a call hangs.

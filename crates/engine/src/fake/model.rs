@@ -1,42 +1,35 @@
-//! The fake chain's rules: pool, blocks, reorganisations. Pure and synchronous.
+//! The fake chain's rules: nodes with pools, blocks, reorganisations. Pure and synchronous.
+//!
+//! There is one canonical branch. Each node follows it, at once or some blocks behind, and has a
+//! pool of its own; whoever makes a block takes from the pools of the nodes it hears of.
+
+mod branch;
+mod pool;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy_primitives::{Bytes, keccak256};
-use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
-use capstan_chain::{BlockRef, Call, Fees, NonceUse, Receipt, SendOutcome, TxFields, TxTarget};
+use capstan_base::{Address, B256, ChainId, U256};
+use capstan_chain::{BlockRef, Call, Fees, Receipt, SendOutcome, TxFields};
 
-/// Gas every call uses.
-const GAS: u64 = 50_000;
+pub use branch::{Branch, MinedTx};
+pub use pool::Pool;
 
-/// A transaction of the fake chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FakeTx {
-    /// Who signed it.
-    pub sender: Address,
-    /// What.
-    pub tx: TxFields,
-}
+use super::contracts::{Calls, Fate, Item};
+use super::tx::FakeTx;
+use crate::chain::NonceUse;
 
-/// A transaction in a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MinedTx {
-    /// Its hash.
-    pub hash: B256,
-    /// Sender.
-    pub sender: Address,
-    /// Nonce.
-    pub nonce: u64,
-    /// Calldata.
-    pub data: Bytes,
-    /// False if it reverted.
-    pub success: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Block {
-    head: BlockRef,
-    txs: Vec<MinedTx>,
+/// What a node knows.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// The chain as it sees it.
+    pub branch: Branch,
+    /// What waits with it.
+    pub pool: Pool,
+    /// Blocks it is behind.
+    pub lag: usize,
+    /// It hears of no further block.
+    pub frozen: bool,
 }
 
 /// One chain.
@@ -50,62 +43,32 @@ pub struct Model {
     pub l1_fee: U256,
     /// True for a chain without EIP-1559.
     pub legacy: bool,
-    /// Accounts with less than endless wei.
+    /// Wei accounts began with; endless if not named.
     pub balances: HashMap<Address, U256>,
     /// Contracts whose calls revert.
     pub reverting: HashSet<Address>,
-    blocks: Vec<Block>,
-    pool: BTreeMap<(Address, u64), (B256, FakeTx)>,
+    /// Transactions that fit in a block.
+    pub capacity: usize,
+    /// Blocks by which finality trails the head.
+    pub final_depth: u64,
+    /// Unix seconds before which no block is made, whatever it replaces.
+    pub now: u64,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+    canonical: Branch,
+    final_height: Option<u64>,
     /// Makes the blocks of each branch distinct.
-    branch: u64,
-}
-
-impl FakeTx {
-    /// Whom it calls; this chain knows no creations.
-    fn to(&self) -> Address {
-        match self.tx.target {
-            TxTarget::To(to) => to,
-            TxTarget::Create => Address::ZERO,
-        }
-    }
-
-    /// Its bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let tx = &self.tx;
-        let mut bytes = self.sender.to_vec();
-        bytes.extend(tx.chain_id.0.to_be_bytes());
-        bytes.extend(tx.nonce.to_be_bytes());
-        bytes.extend(tx.gas_limit.to_be_bytes());
-        bytes.extend(tx.fees.max_fee().to_be_bytes());
-        bytes.push(u8::from(tx.fees.priority_fee().is_some()));
-        bytes.extend(tx.fees.priority_fee().unwrap_or(0).to_be_bytes());
-        bytes.extend(self.to());
-        bytes.extend(tx.value.to_be_bytes::<32>());
-        bytes.extend(&tx.data);
-        bytes
-    }
-
-    /// Reads its bytes back; `None` for anything else.
-    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let sender = Address::from(take::<20>(&mut bytes)?);
-        let chain_id = ChainId(u64::from_be_bytes(take(&mut bytes)?));
-        let nonce = u64::from_be_bytes(take(&mut bytes)?);
-        let gas_limit = u64::from_be_bytes(take(&mut bytes)?);
-        let max_fee = u128::from_be_bytes(take(&mut bytes)?);
-        let has_priority = take::<1>(&mut bytes)? == [1];
-        let priority = u128::from_be_bytes(take(&mut bytes)?);
-        let to = Address::from(take::<20>(&mut bytes)?);
-        let value = U256::from_be_bytes(take::<32>(&mut bytes)?);
-        let fees = Fees::from_parts(max_fee, has_priority.then_some(priority));
-        let data = Bytes::copy_from_slice(bytes);
-        let tx = TxFields::of_call(chain_id, nonce, &Call { to, value, data }, gas_limit, fees);
-        Some(Self { sender, tx })
-    }
+    salt: u64,
 }
 
 impl Model {
-    /// A chain with its first block.
+    /// A chain with its first block, and one node.
     pub fn new(chain_id: ChainId) -> Self {
+        Self::with_nodes(chain_id, 1)
+    }
+
+    /// A chain with its first block, and so many nodes.
+    pub fn with_nodes(chain_id: ChainId, nodes: usize) -> Self {
         let mut model = Self {
             chain_id,
             base_fee: 1_000,
@@ -113,187 +76,230 @@ impl Model {
             legacy: false,
             balances: HashMap::new(),
             reverting: HashSet::new(),
-            blocks: Vec::new(),
-            pool: BTreeMap::new(),
-            branch: 0,
+            capacity: usize::MAX,
+            final_depth: 66,
+            now: 0,
+            nodes: vec![Node::default(); nodes],
+            canonical: Branch::default(),
+            final_height: None,
+            salt: 0,
         };
         model.push_block(Vec::new());
         model
     }
 
+    /// The branch that counts.
+    pub fn canonical(&self) -> &Branch {
+        &self.canonical
+    }
+
     /// Newest block.
     pub fn head(&self) -> BlockRef {
-        self.blocks.last().map(|block| block.head).unwrap_or(BlockRef {
-            number: 0,
-            hash: B256::ZERO,
-            timestamp: UnixSeconds::default(),
-            base_fee: None,
-        })
+        self.canonical.head()
+    }
+
+    /// Highest block that is never reorganised away.
+    pub fn final_height(&self) -> Option<u64> {
+        self.final_height
     }
 
     /// Header at a height.
     pub fn block(&self, number: u64) -> Option<BlockRef> {
-        let index = usize::try_from(number).ok()?;
-        self.blocks.get(index).map(|block| block.head)
+        self.canonical.block(number).map(|block| block.head)
     }
 
     /// Every transaction in the chain, in order.
     pub fn mined(&self) -> impl Iterator<Item = &MinedTx> {
-        self.blocks.iter().flat_map(|block| &block.txs)
+        self.canonical.mined()
     }
 
     /// Transactions of an account in blocks.
     pub fn account_nonce(&self, account: Address) -> u64 {
-        let count = self.mined().filter(|mined| mined.sender == account).count();
-        u64::try_from(count).unwrap_or(u64::MAX)
+        self.canonical.account(account).nonce
+    }
+
+    /// Wei an account began with, or was given since.
+    pub fn funds(&self, account: Address) -> U256 {
+        self.balances.get(&account).copied().unwrap_or(U256::MAX)
     }
 
     /// Receipt of a transaction in a block at or below `highest`.
     pub fn receipt(&self, hash: B256, highest: u64) -> Option<Receipt> {
-        self.blocks.iter().filter(|block| block.head.number <= highest).find_map(|block| {
-            let mined = block.txs.iter().find(|mined| mined.hash == hash)?;
-            Some(Receipt {
-                tx_hash: hash,
-                success: mined.success,
-                block_number: block.head.number,
-                block_hash: block.head.hash,
-                gas_used: GAS,
-                effective_gas_price: block.head.base_fee.unwrap_or(self.base_fee),
-                l1_fee: 0,
-                contract_address: None,
-                logs: Vec::new(),
-            })
-        })
+        self.canonical.receipt(hash, highest)
     }
 
     /// The transaction in blocks from `from` to `to` that used a nonce.
     pub fn nonce_use(&self, account: Address, nonce: u64, from: u64, to: u64) -> Option<NonceUse> {
-        let blocks = self.blocks.iter().filter(|block| (from..=to).contains(&block.head.number));
-        blocks.flat_map(|block| block.txs.iter().map(move |mined| (block.head, mined))).find_map(
-            |(block, mined)| {
-                let is_it = mined.sender == account && mined.nonce == nonce;
-                is_it.then_some(NonceUse { tx_hash: mined.hash, block })
-            },
-        )
+        let (block, tx_hash) = self.canonical.nonce_use(account, nonce)?;
+        (from..=to).contains(&block.number).then_some(NonceUse { tx_hash, block })
     }
 
-    /// True if a transaction with this calldata went through at or below `highest`.
+    /// True if a call had its effect at or below `highest`.
     pub fn has_effect(&self, data: &Bytes, highest: u64) -> bool {
-        let blocks = self.blocks.iter().filter(|block| block.head.number <= highest);
-        blocks.flat_map(|block| &block.txs).any(|mined| mined.success && mined.data == *data)
+        self.canonical.has_effect(data, highest)
     }
 
-    /// Takes raw bytes, by the rules of real pools.
+    /// Hands raw bytes to the first node.
     pub fn send(&mut self, raw: &[u8]) -> SendOutcome {
+        self.send_to(0, raw)
+    }
+
+    /// Hands raw bytes to a node.
+    pub fn send_to(&mut self, node: usize, raw: &[u8]) -> SendOutcome {
         let Some(tx) = FakeTx::decode(raw).filter(|tx| tx.tx.chain_id == self.chain_id) else {
             return SendOutcome::Rejected("not a transaction of this chain".to_owned());
         };
-        let hash = keccak256(raw);
-        let slot = (tx.sender, tx.tx.nonce);
-        if tx.tx.nonce < self.account_nonce(tx.sender) {
-            return SendOutcome::NonceTooLow;
+        let calls = Calls::decode(tx.to(), &tx.tx.data);
+        if calls.items().iter().any(|item| item.fate == Fate::Refused) {
+            return SendOutcome::Rejected("transaction type not supported".to_owned());
         }
-        if let Some((pooled, old)) = self.pool.get(&slot) {
-            if *pooled == hash {
-                return SendOutcome::AlreadyKnown;
-            }
-            if !raises(old.tx.fees, tx.tx.fees) {
-                return SendOutcome::Underpriced;
-            }
-        }
-        let gas_cost = U256::from(tx.tx.fees.max_fee()).saturating_mul(U256::from(tx.tx.gas_limit));
-        let funds = self.balances.get(&tx.sender).copied().unwrap_or(U256::MAX);
-        if tx.tx.value.saturating_add(gas_cost) > funds {
-            return SendOutcome::InsufficientFunds;
-        }
-        self.pool.insert(slot, (hash, tx));
-        SendOutcome::Accepted
+        let funds = self.funds(tx.sender);
+        let Some(node) = self.nodes.get_mut(node) else {
+            return SendOutcome::Unknown("no such node".to_owned());
+        };
+        let account = node.branch.account(tx.sender);
+        node.pool.add(keccak256(raw), tx, account, funds)
     }
 
-    /// Mines a block of everything in the pool that can go in.
+    /// Mines a block of everything in the pools that can go in.
     pub fn mine(&mut self) {
-        let mut txs: Vec<MinedTx> = Vec::new();
-        let pooled: Vec<_> = self.pool.keys().copied().collect();
-        for (sender, nonce) in pooled {
-            let in_block = txs.iter().filter(|mined| mined.sender == sender).count();
-            let next = self
-                .account_nonce(sender)
-                .saturating_add(u64::try_from(in_block).unwrap_or(u64::MAX));
-            let pays = self
-                .pool
-                .get(&(sender, nonce))
-                .is_some_and(|(_, tx)| tx.tx.fees.max_fee() >= self.base_fee);
-            if nonce == next
-                && pays
-                && let Some((hash, tx)) = self.pool.remove(&(sender, nonce))
-            {
-                let success = !self.reverting.contains(&tx.to());
-                txs.push(MinedTx { hash, sender, nonce, data: tx.tx.data, success });
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        self.mine_from(&all, Vec::new());
+    }
+
+    /// Mines a block of what certain nodes have, and of `forced` before all else.
+    pub fn mine_from(&mut self, nodes: &[usize], forced: Vec<FakeTx>) {
+        let mut best: BTreeMap<(Address, u64), (B256, FakeTx)> = BTreeMap::new();
+        for node in nodes.iter().filter_map(|node| self.nodes.get(*node)) {
+            for (slot, (hash, tx)) in node.pool.iter() {
+                let is_better = best
+                    .get(slot)
+                    .is_none_or(|(_, other)| other.tx.fees.max_fee() < tx.tx.fees.max_fee());
+                if is_better {
+                    best.insert(*slot, (*hash, tx.clone()));
+                }
             }
+        }
+        for tx in forced {
+            let (_, hash) = tx.sign();
+            best.insert((tx.sender, tx.tx.nonce), (hash, tx));
+        }
+        let base_fee = self.next_base_fee();
+        let mut next: BTreeMap<Address, (u64, U256)> = BTreeMap::new();
+        let mut txs = Vec::new();
+        for ((sender, nonce), (hash, tx)) in best {
+            let account = self.canonical.account(sender);
+            let left = self.funds(sender).saturating_sub(account.spent);
+            let (expected, left) = next.entry(sender).or_insert((account.nonce, left));
+            let cost = tx.max_cost().saturating_add(self.l1_fee);
+            if nonce != *expected
+                || tx.tx.fees.max_fee() < self.base_fee
+                || cost > *left
+                || txs.len() >= self.capacity
+            {
+                continue;
+            }
+            *expected = expected.saturating_add(1);
+            *left = left.saturating_sub(cost);
+            txs.push((hash, tx));
         }
         self.push_block(txs);
     }
 
     /// Replaces the newest `depth` blocks by as many empty ones and one more. Their transactions
     /// go back to the pool, or nowhere.
-    pub fn reorg(&mut self, depth: u64, keep: bool, pool: &[Bytes]) {
-        let depth = usize::try_from(depth).unwrap_or(usize::MAX);
-        let depth = depth.min(self.blocks.len().saturating_sub(1));
-        let gone = self.blocks.split_off(self.blocks.len().saturating_sub(depth));
-        self.branch = self.branch.saturating_add(1);
+    pub fn reorg(&mut self, depth: u64, keep: bool) {
+        let gone = self.rewind(depth);
         for _ in 0..=depth {
             self.push_block(Vec::new());
         }
-        let lost: HashSet<B256> =
-            gone.iter().flat_map(|block| &block.txs).map(|mined| mined.hash).collect();
-        if keep {
-            for raw in pool.iter().filter(|raw| lost.contains(&keccak256(raw))) {
-                self.send(raw);
-            }
+        for mined in gone.into_iter().filter(|_| keep) {
+            self.put_back(mined);
         }
     }
 
-    /// Forgets the `index`-th transaction of the pool, as a full pool does.
+    /// Removes the newest `depth` blocks, the first one left out; gives their transactions. Whoever
+    /// calls it makes more blocks than there were, or it is no reorganisation.
+    pub fn rewind(&mut self, depth: u64) -> Vec<MinedTx> {
+        self.salt = self.salt.saturating_add(1);
+        let mut gone = Vec::new();
+        for _ in 0..depth {
+            if self.canonical.len() <= 1 {
+                break;
+            }
+            gone.extend(self.canonical.pop());
+        }
+        gone.iter().rev().flat_map(|block| block.txs.iter().cloned()).collect()
+    }
+
+    /// Returns a transaction of a block that is gone to the pools.
+    pub fn put_back(&mut self, mined: MinedTx) {
+        let funds = self.funds(mined.sender);
+        for node in &mut self.nodes {
+            let account = self.canonical.account(mined.sender);
+            node.pool.add(mined.hash, mined.tx.clone(), account, funds);
+        }
+    }
+
+    /// Forgets the `index`-th transaction of the first node's pool, as a full pool does.
     pub fn evict(&mut self, index: usize) {
-        let length = self.pool.len().max(1);
-        let key = self.pool.keys().nth(index.checked_rem(length).unwrap_or(0)).copied();
-        if let Some(key) = key {
-            self.pool.remove(&key);
+        if let Some(node) = self.nodes.first_mut() {
+            node.pool.evict(index);
         }
     }
 
     /// Mines a transaction of the account that another program signed.
     pub fn mine_foreign(&mut self, sender: Address) {
+        let foreign = self.foreign(sender, None);
+        self.mine_from(&[], vec![foreign]);
+        self.prune(sender);
+    }
+
+    /// A transaction at the account's next nonce that the engine knows nothing of.
+    pub fn foreign(&self, sender: Address, item: Option<Item>) -> FakeTx {
         let nonce = self.account_nonce(sender);
-        self.pool.remove(&(sender, nonce));
-        let seed = [sender.as_slice(), &nonce.to_be_bytes(), &self.branch.to_be_bytes()].concat();
-        let hash = keccak256(seed);
-        let data = Bytes::from_static(b"foreign");
-        self.push_block(vec![MinedTx { hash, sender, nonce, data, success: true }]);
+        let (to, data) = match item {
+            Some(item) => (super::contracts::CONTRACT, item.encode()),
+            None => (sender, [b"foreign".as_slice(), &self.salt.to_be_bytes()].concat().into()),
+        };
+        let fees = match self.next_base_fee() {
+            Some(_) => Fees::Eip1559 { max_fee: u128::MAX >> 64, priority_fee: 1 },
+            None => Fees::Legacy { gas_price: self.base_fee },
+        };
+        let call = Call { to, value: U256::ZERO, data };
+        let tx = TxFields::of_call(self.chain_id, nonce, &call, 100_000, fees);
+        FakeTx { sender, tx }
     }
 
-    fn push_block(&mut self, txs: Vec<MinedTx>) {
-        let number = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
-        let hash = keccak256([number.to_be_bytes(), self.branch.to_be_bytes()].concat());
-        // Two seconds a block, from some day in 2023.
-        let timestamp = UnixSeconds::new(1_700_000_000).unwrap_or_default();
-        let timestamp = timestamp.plus(number.saturating_mul(2));
-        let base_fee = (!self.legacy).then_some(self.base_fee);
-        let head = BlockRef { number, hash, timestamp, base_fee };
-        self.blocks.push(Block { head, txs });
+    /// Lets every node see what it sees of the canonical branch.
+    pub fn sync(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| !node.frozen) {
+            let length = self.canonical.len().saturating_sub(node.lag).max(1);
+            node.branch.follow(&self.canonical, length);
+            let branch = &node.branch;
+            node.pool.prune(|sender| branch.account(sender).nonce);
+        }
     }
-}
 
-/// The rule of geth and reth: a tenth more in every field.
-fn raises(old: Fees, new: Fees) -> bool {
-    let is_more =
-        |old: u128, new: u128| new > old && new.saturating_mul(10) >= old.saturating_mul(11);
-    let tip = |fees: Fees| fees.priority_fee().unwrap_or(fees.max_fee());
-    is_more(old.max_fee(), new.max_fee()) && is_more(tip(old), tip(new))
-}
+    fn prune(&mut self, sender: Address) {
+        let nonce = self.account_nonce(sender);
+        for node in &mut self.nodes {
+            node.pool.prune(|other| if other == sender { nonce } else { 0 });
+        }
+    }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, rest) = bytes.split_first_chunk::<N>()?;
-    *bytes = rest;
-    Some(*head)
+    fn next_base_fee(&self) -> Option<u128> {
+        (!self.legacy).then_some(self.base_fee)
+    }
+
+    fn push_block(&mut self, txs: Vec<(B256, FakeTx)>) {
+        let rollup_fee = u128::try_from(self.l1_fee).unwrap_or(u128::MAX);
+        let reverting = &self.reverting;
+        let reverts = |tx: &FakeTx| reverting.contains(&tx.to());
+        let base_fee = self.next_base_fee();
+        self.canonical.extend(self.salt, base_fee, rollup_fee, txs, self.now, &reverts);
+        let trailing = self.head().number.checked_sub(self.final_depth);
+        self.final_height = self.final_height.max(trailing);
+        self.sync();
+    }
 }

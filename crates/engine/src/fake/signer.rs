@@ -1,11 +1,10 @@
 //! A signer whose transactions the fake chain reads, and whose bytes cost no elliptic curve.
 
-use alloy_primitives::{Bytes, keccak256};
 use async_trait::async_trait;
 use capstan_base::Address;
 use capstan_chain::{SignedTransaction, SignerError, TxFields};
 
-use super::model::FakeTx;
+use super::tx::FakeTx;
 use crate::signer::LaneSigner;
 
 /// Signs for one account by writing its address down.
@@ -19,8 +18,7 @@ impl LaneSigner for FakeSigner {
     }
 
     async fn sign(&self, tx: &TxFields) -> Result<SignedTransaction, SignerError> {
-        let raw: Bytes = FakeTx { sender: self.0, tx: tx.clone() }.encode().into();
-        let hash = keccak256(&raw);
+        let (raw, hash) = FakeTx { sender: self.0, tx: tx.clone() }.sign();
         Ok(SignedTransaction { raw, hash })
     }
 }

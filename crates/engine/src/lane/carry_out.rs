@@ -8,8 +8,8 @@ use capstan_base::{B256, U256};
 use capstan_chain::{Call, SendOutcome, TxFields};
 use capstan_kit::causes;
 use capstan_store::{
-    Broadcast, BroadcastNote, Failure, Fence, FlightId, Inclusion, IntentId, ItemEnd, LaneKey,
-    NewAttempt, NewIntent, Signed, StoreError,
+    Broadcast, BroadcastNote, Failure, Fence, FlightId, Inclusion, IntentId, IntentOutcome,
+    IntentState, ItemEnd, LaneKey, NewAttempt, NewIntent, Signed, StoreError,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -22,6 +22,9 @@ use crate::waiters::Outcome;
 
 /// Writes that wait for one commit together.
 const WRITES: usize = 256;
+
+/// Intents that may ever be submitted for one gap.
+const MOST_FILLERS: u32 = 1_000;
 
 /// Searches and questions at once: they are rare, and each takes several reads.
 const SEARCHES: usize = 4;
@@ -128,7 +131,7 @@ impl Worker {
             }
             Effect::Note(id, what, detail) => self.store.note(id, what, detail).await,
             Effect::FillGap { nonce, blocked } => {
-                self.store.submit_intent(self.gap_filler(nonce, blocked)).await?;
+                self.fill_gap(nonce, blocked).await?;
                 // Taken up without waiting for the next look at the outbox.
                 self.wake.notify_one();
                 Ok(())
@@ -266,9 +269,25 @@ impl Worker {
         self.waiters.tell(id, &Outcome::Failed(failure));
     }
 
-    fn gap_filler(&self, nonce: u64, blocked: IntentId) -> NewIntent {
+    /// Submits an empty intent, unless one for this gap is queued already. One that is not may have
+    /// filled another gap: it took the lowest nonce that was free.
+    async fn fill_gap(&self, nonce: u64, blocked: IntentId) -> Result<(), StoreError> {
+        for turn in 0..MOST_FILLERS {
+            let filler = self.gap_filler(nonce, blocked, turn);
+            let IntentOutcome::Existing(id) = self.store.submit_intent(filler).await? else {
+                break;
+            };
+            let intent = self.store.intent(id).await?;
+            if intent.is_some_and(|intent| intent.state == IntentState::Queued) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn gap_filler(&self, nonce: u64, blocked: IntentId, turn: u32) -> NewIntent {
         let LaneKey { chain_id, sender } = self.key;
-        let key = format!("gap/{chain_id}/{sender}/{nonce}/{blocked}");
+        let key = format!("gap/{chain_id}/{sender}/{nonce}/{blocked}/{turn}");
         NewIntent {
             gas_limit: Some(TRANSFER_GAS),
             repeat_safe: true,

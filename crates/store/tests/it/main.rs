@@ -10,3 +10,4 @@ mod rentals;
 mod samples;
 mod sessions;
 mod stores;
+mod twins;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capstan_store::{EngineStore, PgStore, SessionStore, Store};
+use capstan_store::{EngineStore, MemoryStore, PgStore, SessionStore, Store};
 
 /// Runs a check on every implementation.
 pub(crate) async fn each_session_store<F: Future<Output = ()>>(
@@ -18,5 +18,6 @@ pub(crate) async fn each_session_store<F: Future<Output = ()>>(
 
 /// The same for what an engine needs.
 pub(crate) async fn each_store<F: Future<Output = ()>>(check: impl Fn(Arc<dyn EngineStore>) -> F) {
+    check(Arc::new(MemoryStore::new())).await;
     each_session_store(|store| check(store)).await;
 }
