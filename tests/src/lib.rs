@@ -17,6 +17,7 @@ pub mod fault_proxy;
 pub mod faults;
 
 pub mod key;
+pub mod many;
 pub mod oracle;
 pub mod paper;
 pub mod process;

@@ -9,13 +9,13 @@ use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
 use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
 use capstan_engine::{Engine, LaneChain, LaneSigner};
 use capstan_kit::{Clock, SystemClock, causes};
-use capstan_store::Store;
+use capstan_store::{EngineStore, PgStore, SessionStore, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{AccountLock, Accounts, Taken};
 use crate::cli::Global;
 use crate::desk::Desk;
-use crate::settings::Settings;
+use crate::settings::{Settings, UsageError};
 use crate::wish::{Outbox, Wish};
 
 /// Settings and account of one command.
@@ -63,12 +63,39 @@ impl Context {
         SystemClock.now()
     }
 
-    /// Takes the account for this process and opens its database, made if there is none.
+    /// Takes the account for this process and opens its database, made if there is none. Refused
+    /// where machines share one: what this command stores would not be there.
     pub fn open_store(&self, purpose: &str) -> Result<Store> {
+        if self.settings.store.is_some() {
+            return Err(UsageError(format!(
+                "`capstan {purpose}` keeps a database of this machine's own, and [store] names one \
+                 that machines share: give it another account, and a configuration without [store]"
+            ))
+            .into());
+        }
         match self.accounts.take(self.account(), purpose)? {
             Taken::Free(lock) => self.open_locked(lock),
             Taken::Held(by) => bail!(held(self.account(), &by)),
         }
+    }
+
+    /// Takes the account for this process and opens the database that machines share, if they do,
+    /// else its own. Of several processes of one machine one has the account all the same: the
+    /// others hand in what they want sent.
+    pub async fn open_session_store(&self, purpose: &str) -> Result<Arc<dyn SessionStore>> {
+        match self.accounts.take(self.account(), purpose)? {
+            Taken::Free(lock) => self.open_session_store_locked(lock).await,
+            Taken::Held(by) => bail!(held(self.account(), &by)),
+        }
+    }
+
+    async fn open_session_store_locked(&self, lock: AccountLock) -> Result<Arc<dyn SessionStore>> {
+        let Some(shared) = &self.settings.store else {
+            return Ok(Arc::new(self.open_locked(lock)?));
+        };
+        // The first one is held for good, and another is not to be had.
+        let _ = self.lock.set(lock);
+        Ok(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?))
     }
 
     fn open_locked(&self, lock: AccountLock) -> Result<Store> {
@@ -85,8 +112,8 @@ impl Context {
     pub async fn sender(&self, purpose: &str, chains: &[Arc<ChainClient>]) -> Result<Sender> {
         match self.accounts.take(self.account(), purpose)? {
             Taken::Free(lock) => {
-                let store = self.open_locked(lock)?;
-                let engine = self.engine(&store, chains)?;
+                let store = self.open_session_store_locked(lock).await?;
+                let engine = self.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, chains)?;
                 Ok(Sender::Own(self.outbox(engine, store)))
             }
             Taken::Held(by) => match Desk::find(&self.accounts.desk(self.account())).await {
@@ -97,7 +124,7 @@ impl Context {
     }
 
     /// Where wishes of this account go.
-    pub fn outbox(&self, engine: Engine, store: Store) -> Outbox {
+    pub fn outbox(&self, engine: Engine, store: Arc<dyn SessionStore>) -> Outbox {
         Outbox { engine, store, account: self.account() }
     }
 
@@ -121,13 +148,22 @@ impl Context {
 
     /// An engine over these chains with this account's key.
     pub fn engine(&self, store: &Store, chains: &[Arc<ChainClient>]) -> Result<Engine> {
+        self.engine_on(Arc::new(store.clone()), chains)
+    }
+
+    /// The same on any store.
+    pub fn engine_on(
+        &self,
+        store: Arc<dyn EngineStore>,
+        chains: &[Arc<ChainClient>],
+    ) -> Result<Engine> {
         let lanes: HashMap<ChainId, Arc<dyn LaneChain>> = chains
             .iter()
             .map(|chain| (chain.chain_id(), Arc::clone(chain) as Arc<dyn LaneChain>))
             .collect();
         let signers = vec![Arc::clone(&self.signer) as Arc<dyn LaneSigner>];
         let config = capstan_engine::EngineConfig::for_chains(chains.iter().map(|c| c.config()));
-        Engine::start(Arc::new(store.clone()), lanes, signers, config, self.stop.child_token())
+        Engine::start(store, lanes, signers, config, self.stop.child_token())
             .context("cannot start the engine")
     }
 }

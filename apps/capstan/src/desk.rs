@@ -112,7 +112,7 @@ mod tests {
         // What a killed process left does not keep the next one from its place.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(Desk::find(&path).await.is_none());
-        let outbox = Outbox { engine, store, account: owner.address() };
+        let outbox = Outbox { engine, store: Arc::new(store), account: owner.address() };
         serve(&path, outbox, stop.clone()).unwrap();
         let desk = Desk::find(&path).await.unwrap();
 

@@ -1,10 +1,11 @@
 //! What commands that only look need: settings, and a database that a running host may be writing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use capstan_base::Address;
-use capstan_store::Store;
+use capstan_store::{PgStore, SessionStore, Store};
 use clap::Args;
 
 use crate::cli::Global;
@@ -56,7 +57,18 @@ impl Look {
         Ok(Self { settings, account, path })
     }
 
-    /// The database; `None` if nothing was ever written here.
+    /// The database that machines share, if they do, else this machine's own; `None` if nothing was
+    /// ever written here.
+    pub async fn session_store(&self) -> Result<Option<Arc<dyn SessionStore>>> {
+        match &self.settings.store {
+            None => Ok(self.store()?.map(|store| Arc::new(store) as Arc<dyn SessionStore>)),
+            Some(shared) => {
+                Ok(Some(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?)))
+            }
+        }
+    }
+
+    /// This machine's own database; `None` if nothing was ever written here.
     pub fn store(&self) -> Result<Option<Store>> {
         if !self.path.exists() {
             return Ok(None);
@@ -65,9 +77,9 @@ impl Look {
         Store::open_read_only(&self.path).with_context(failed).map(Some)
     }
 
-    /// The database, which has to exist.
-    pub fn stored(&self) -> Result<Store> {
-        self.store()?.with_context(|| {
+    /// The same as [`Look::session_store`], which has to exist.
+    pub async fn stored(&self) -> Result<Arc<dyn SessionStore>> {
+        self.session_store().await?.with_context(|| {
             format!("nothing is stored for {} in {}", self.account, self.path.display())
         })
     }

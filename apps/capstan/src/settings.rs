@@ -7,6 +7,10 @@
 //! job_marketplace = "0x…"
 //! node_registry = "0x…"
 //!
+//! [store]                        # several machines with one key; without it, files of this machine
+//! url = "postgres://user:password@host:5432/database?sslmode=verify-full"
+//! machine = "gpu-1"              # this machine's name among them
+//!
 //! [host]
 //! listen = "0.0.0.0:8080"        # address of the front
 //! window = 32                    # tokens served beyond the newest voucher, 1 to 4096
@@ -35,6 +39,10 @@ use capstan_chain::{ChainConfig, ChainRegistry};
 use capstan_host::HostConfig;
 use capstan_kit::{Problems, Secret, Section};
 
+mod store;
+
+pub use store::StoreSettings;
+
 /// File read when none is named.
 const DEFAULT_FILE: &str = "capstan.toml";
 
@@ -42,7 +50,7 @@ const DEFAULT_FILE: &str = "capstan.toml";
 const WEBHOOK_ENV: &str = "CAPSTAN_ALERT_WEBHOOK";
 
 /// Keys of the document beside the registry's.
-const OWN_KEYS: [&str; 1] = ["host"];
+const OWN_KEYS: [&str; 2] = ["host", "store"];
 
 /// A mistake in how a command was called that clap cannot see.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +97,8 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// Models to serve.
     pub models: Vec<ModelSettings>,
+    /// Database that several machines share.
+    pub store: Option<StoreSettings>,
     /// URL that alerts are posted to.
     pub webhook: Option<Secret>,
 }
@@ -163,11 +173,18 @@ impl Settings {
             // The value may hold a token and is not repeated.
             problems.add(path.as_str(), "is not an http or https URL", "");
         }
+        let store = store::read(root.section("store", &mut problems), env, &mut problems);
         let webhook = webhook.map(|(_, url)| Secret::new(url));
         match registry {
-            Some(registry) => {
-                problems.into_result(Self { registry, host, listen, workers, models, webhook })
-            }
+            Some(registry) => problems.into_result(Self {
+                registry,
+                host,
+                listen,
+                workers,
+                models,
+                store,
+                webhook,
+            }),
             None => Err(problems),
         }
     }

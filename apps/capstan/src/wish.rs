@@ -1,11 +1,15 @@
 //! Wishes of an operator: one call each, durable, and joined when asked for again while unfinished.
 
+use std::sync::Arc;
+
 use alloy_primitives::keccak256;
 use anyhow::{Result, bail};
 use capstan_base::{Address, B256, ChainId};
 use capstan_chain::Call;
 use capstan_engine::{Engine, Outcome};
-use capstan_store::{Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, Store};
+use capstan_store::{
+    Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, SessionStore,
+};
 
 /// States of an intent that is not over.
 pub const UNFINISHED: [IntentState; 3] =
@@ -28,7 +32,7 @@ pub struct Outbox {
     /// Sends.
     pub engine: Engine,
     /// Remembers.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// The account.
     pub account: Address,
 }
@@ -58,7 +62,7 @@ impl Outbox {
     /// before that may change.
     pub async fn finish(&self, chain_id: ChainId) -> Result<Vec<(String, B256)>> {
         let mut finished = Vec::new();
-        for intent in unfinished(&self.store, Some(chain_id)).await? {
+        for intent in unfinished(&*self.store, Some(chain_id)).await? {
             let Intent { id, request, .. } = intent;
             if request.sender == self.account
                 && request.idempotency_key.starts_with(&prefix(chain_id))
@@ -84,7 +88,10 @@ impl Outbox {
 }
 
 /// Intents that are not over, oldest first.
-pub async fn unfinished(store: &Store, chain_id: Option<ChainId>) -> Result<Vec<Intent>> {
+pub async fn unfinished(
+    store: &dyn SessionStore,
+    chain_id: Option<ChainId>,
+) -> Result<Vec<Intent>> {
     let mut all = Vec::new();
     for state in UNFINISHED {
         let filter = IntentFilter { chain_id, state: Some(state), ..IntentFilter::default() };

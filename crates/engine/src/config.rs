@@ -62,6 +62,8 @@ pub struct LaneConfig {
     pub rebroadcast_after_blocks: u64,
     /// Percent added to an estimate of gas.
     pub gas_margin_percent: u64,
+    /// Gas added to an estimate at least.
+    pub gas_margin_least: u64,
     /// Most wei per gas that is ever offered, whatever the chain's endpoints suggest.
     pub max_fee: u128,
     /// No replacement once the fee is this many times what the chain asks: more cannot help.
@@ -87,6 +89,9 @@ impl Default for LaneConfig {
             rebroadcast_after_blocks: 2,
             // Covers state that other transactions of the same block warm or change.
             gas_margin_percent: 20,
+            // A slot that was set when the estimate was made may be new when it counts, because what
+            // set it was reorganised away: 20,000 and what goes with it. Unused gas is not paid.
+            gas_margin_least: 30_000,
             max_fee: DEFAULT_MAX_FEE,
             max_fee_multiple: 4,
         }

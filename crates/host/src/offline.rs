@@ -8,7 +8,7 @@ use capstan_base::{Address, Amount, ChainId, SessionKey};
 use capstan_chain::{BlockTag, ChainClient, ChainError, SessionState as OnChain, SessionStatus};
 use capstan_engine::Engine;
 use capstan_kit::{Clock, causes};
-use capstan_store::{Session, SessionState, Store, StoreError};
+use capstan_store::{Session, SessionState, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 
 use crate::funds::Funds;
@@ -29,7 +29,7 @@ pub struct Difference {
 
 /// Settles and compares.
 pub struct Offline {
-    store: Store,
+    store: Arc<dyn SessionStore>,
     chains: BTreeMap<ChainId, Arc<ChainClient>>,
     outbox: Outbox,
     reconciler: Reconciler,
@@ -38,15 +38,15 @@ pub struct Offline {
 impl Offline {
     /// Over a store that no host has open now; `host` sends.
     pub fn new(
-        store: Store,
+        store: Arc<dyn SessionStore>,
         engine: Engine,
         chains: BTreeMap<ChainId, Arc<ChainClient>>,
         host: Address,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let outbox = Outbox::new(store.clone(), engine.clone(), host);
+        let outbox = Outbox::new(Arc::clone(&store), engine.clone(), host);
         let reconciler = Reconciler {
-            store: store.clone(),
+            store: Arc::clone(&store),
             engine,
             chains: chains.clone(),
             clock,
@@ -74,22 +74,20 @@ impl Offline {
 
     /// Where store and chains differ now.
     pub async fn differences(&self) -> Result<Vec<Difference>, StoreError> {
-        differences(&self.store, &self.chains).await
+        differences(&*self.store, &self.chains).await
     }
 }
 
-/// Sessions that are not over in the store.
-pub async fn unsettled(store: &Store) -> Result<Vec<Session>, StoreError> {
-    let mut all = Vec::new();
-    for state in [SessionState::Open, SessionState::Detached, SessionState::Settling] {
-        all.extend(store.sessions_in(state).await?);
-    }
+/// Sessions that are not over in the store: those served here, and whatever is settling.
+pub async fn unsettled(store: &dyn SessionStore) -> Result<Vec<Session>, StoreError> {
+    let mut all = store.sessions_served().await?;
+    all.extend(store.sessions_in(SessionState::Settling).await?);
     Ok(all)
 }
 
 /// Where store and chains differ; writes nothing, so a store that is open to read only will do.
 pub async fn differences(
-    store: &Store,
+    store: &dyn SessionStore,
     chains: &BTreeMap<ChainId, Arc<ChainClient>>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();

@@ -9,7 +9,7 @@ use capstan_chain::ChainClient;
 use capstan_engine::Engine;
 use capstan_kit::telemetry::Metrics;
 use capstan_kit::{Backoff, Clock, Secret, Supervisor};
-use capstan_store::{IntentFilter, IntentState, Store, StoreError};
+use capstan_store::{IntentFilter, IntentState, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub struct HostParts {
     /// Models served.
     pub models: Vec<ServedModel>,
     /// Vouchers, sessions, intents.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// Sends settlements.
     pub engine: Engine,
     /// Rendered at `/metrics`.
@@ -86,8 +86,8 @@ impl Host {
             min_lifetime: config.min_lifetime.as_secs(),
         };
         let context = SessionContext {
-            store: store.clone(),
-            outbox: Arc::new(Outbox::new(store.clone(), engine.clone(), host)),
+            store: Arc::clone(&store),
+            outbox: Arc::new(Outbox::new(Arc::clone(&store), engine.clone(), host)),
             chains: chains.clone(),
             config,
             clock: Arc::clone(&clock),

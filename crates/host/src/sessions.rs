@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
 use capstan_chain::BlockTag;
-use capstan_store::{NewSession, Session, SessionInsert, SessionState, Store, StoreError};
+use capstan_store::{NewSession, Session, SessionInsert, SessionState, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
@@ -63,8 +63,8 @@ impl Sessions {
     }
 
     /// Where sessions are stored.
-    pub fn store(&self) -> &Store {
-        &self.shared.context.store
+    pub fn store(&self) -> &dyn SessionStore {
+        &*self.shared.context.store
     }
 
     /// Limits.
@@ -72,18 +72,16 @@ impl Sessions {
         &self.shared.context.config
     }
 
-    /// Starts every session that the store holds as unfinished; each has the grace period to come
+    /// Starts every unfinished session that this host served last; each has the grace period to come
     /// back before it settles. Returns how many.
     pub async fn resume_stored(&self) -> Result<usize, StoreError> {
         let mut resumed = 0;
-        for state in [SessionState::Open, SessionState::Detached] {
-            for record in self.store().sessions_in(state).await? {
-                let key = record.key;
-                if self.start_stored(record.clone()).is_some() {
-                    resumed += 1;
-                } else if let Err(error) = self.settle_stored(record).await {
-                    tracing::error!(session = %key.session_id, %error, "session not settled");
-                }
+        for record in self.store().sessions_served().await? {
+            let key = record.key;
+            if self.start_stored(record.clone()).is_some() {
+                resumed += 1;
+            } else if let Err(error) = self.settle_stored(record).await {
+                tracing::error!(session = %key.session_id, %error, "session not settled");
             }
         }
         Ok(resumed)
@@ -104,7 +102,7 @@ impl Sessions {
         // A session that ends stays in the table until its settlement is stored, so what is not in
         // the table now and unfinished in the store has no task: whoever admitted it gave up halfway.
         let ending = self.running().contains_key(&key);
-        if let Some(record) = self.store().session(key).await.map_err(storage)? {
+        if let Some(record) = self.store().serve_session(key).await.map_err(storage)? {
             let unfinished = matches!(record.state, SessionState::Open | SessionState::Detached);
             let closed = format!("session {} is {} here", key.session_id, record.state.as_str());
             return Some(record)
@@ -142,11 +140,16 @@ impl Sessions {
             })
             .await
             .map_err(storage)?;
-        if let SessionInsert::Existing(record) = inserted
-            && !matches!(record.state, SessionState::Open | SessionState::Detached)
-        {
-            // Another peer was admitted at the same time, and its session is over already.
-            return Err(ApiError::new(ErrorCode::SessionClosed, "the session has just ended"));
+        if let SessionInsert::Existing(_) = inserted {
+            // Another peer was admitted at the same time, perhaps by another host of the same key.
+            let record = self.store().serve_session(key).await.map_err(storage)?;
+            let unfinished = |record: &Session| {
+                matches!(record.state, SessionState::Open | SessionState::Detached)
+            };
+            let handle = record.filter(unfinished).and_then(|record| self.start_stored(record));
+            return handle.map(|handle| (key, handle)).ok_or_else(|| {
+                ApiError::new(ErrorCode::SessionClosed, "the session has just ended")
+            });
         }
         let Admitted { served, price, deposit, .. } = admitted;
         let meter = Meter::new(key.session_id, price, deposit, self.config().window);

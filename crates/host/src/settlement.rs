@@ -13,21 +13,21 @@ use std::sync::Arc;
 use capstan_base::{Address, Amount, ChainId, SessionKey, SessionTerms, SignedVoucher, Tally};
 use capstan_chain::{ChainClient, calls};
 use capstan_engine::Engine;
-use capstan_store::{LaneKey, NewIntent, Session, SettleOutcome, Store, StoreError};
+use capstan_store::{LaneKey, NewIntent, Session, SessionStore, SettleOutcome, StoreError};
 use capstan_wire::session::EndReason;
 
 pub use reconcile::{Pass, Reconciler};
 
 /// Puts settlements where the engine finds them.
 pub struct Outbox {
-    store: Store,
+    store: Arc<dyn SessionStore>,
     engine: Engine,
     host: Address,
 }
 
 impl Outbox {
     /// `host` sends the settlements.
-    pub fn new(store: Store, engine: Engine, host: Address) -> Self {
+    pub fn new(store: Arc<dyn SessionStore>, engine: Engine, host: Address) -> Self {
         Self { store, engine, host }
     }
 
@@ -46,8 +46,12 @@ impl Outbox {
             .filter(|_| !claim.is_zero())
             .map(|signed| self.intent(key, terms, signed, claim));
         let outcome = self.store.settle_session(key, reason.as_str(), intent).await?;
-        if let SettleOutcome::Settling(intent) = outcome {
-            tracing::info!(%intent, %claim, reason = reason.as_str(), "settlement stored");
+        match outcome {
+            SettleOutcome::Settling(intent) => {
+                tracing::info!(%intent, %claim, reason = reason.as_str(), "settlement stored");
+            }
+            SettleOutcome::Elsewhere => tracing::info!("left to the host that serves it now"),
+            _ => {}
         }
         self.engine.notify();
         Ok(())

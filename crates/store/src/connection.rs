@@ -97,5 +97,5 @@ fn lock_path(database: &Path) -> PathBuf {
 
 fn failed_to_open(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError {
     let path = path.to_path_buf();
-    move |source| StoreError::Open { path, source: Arc::new(source) }
+    move |source| StoreError::Open { path, source: Arc::new(source.into()) }
 }

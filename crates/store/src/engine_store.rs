@@ -21,7 +21,8 @@ use crate::store::Store;
 /// Durable memory of the engine. Every method that writes is one transaction, is durable once it
 /// has answered, and leaves a row in the intent's history where the change is not plain from the
 /// intent and its attempts. What is written for a lane carries the lane's [`Fence`], and is refused
-/// with [`StoreError::Fenced`] once another engine has taken the lane.
+/// with [`StoreError::Fenced`] once another engine has taken the lane. A write that ended in an error
+/// which [`StoreError::is_retryable`] may be made again as it was.
 /// `tests/it/conformance.rs` holds what every implementation must do.
 #[async_trait]
 pub trait EngineStore: Send + Sync + 'static {
@@ -59,7 +60,8 @@ pub trait EngineStore: Send + Sync + 'static {
         after: Option<IntentId>,
         limit: u32,
     ) -> Result<Vec<Intent>>;
-    /// Returns once another process may have submitted for the lane; never, where there is none.
+    /// Returns once another process may have submitted for the lane, in doubt too early; never,
+    /// where there is none.
     async fn submitted(&self, lane: LaneKey);
 
     /// Stores a signed transaction; the first one at a nonce creates the flight, binds the intents
@@ -86,8 +88,9 @@ pub trait EngineStore: Send + Sync + 'static {
         ends: Vec<(IntentId, ItemEnd)>,
     ) -> Result<()>;
     /// In flight, now lost: another transaction used its nonce. Its intents are queued again.
+    /// Idempotent.
     async fn record_lost(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()>;
-    /// Queued, now given up. Refused once the intent is bound to a nonce.
+    /// Queued, now given up. Refused once the intent is bound to a nonce. Idempotent.
     async fn record_failure(&self, fence: Fence, id: IntentId, failure: Failure) -> Result<()>;
     /// Adds a line to the history; a line equal to the last one is not added again.
     async fn note(&self, id: IntentId, what: &'static str, detail: String) -> Result<()>;
@@ -215,7 +218,10 @@ impl EngineStore for Store {
 
     async fn record_lost(&self, fence: Fence, flight: FlightId, detail: String) -> Result<()> {
         self.write("give a nonce up", move |sql| {
-            from(sql, fence, flight, "give a nonce up", &[FlightState::InFlight])?;
+            let allowed = &[FlightState::InFlight, FlightState::Lost];
+            if from(sql, fence, flight, "give a nonce up", allowed)? == FlightState::Lost {
+                return Ok(());
+            }
             let carried = items_of(sql, flight)?;
             set_flight(sql, flight, FlightState::Lost, None)?;
             for intent in carried {
@@ -230,12 +236,14 @@ impl EngineStore for Store {
     async fn record_failure(&self, fence: Fence, id: IntentId, failure: Failure) -> Result<()> {
         self.write("record a failure", move |sql| {
             check_fence(sql, fence)?;
-            let found = find_intent(sql, id)?.ok_or(StoreError::UnknownIntent(id))?.state;
-            if found != IntentState::Queued {
-                let (found, operation) = (found.as_str(), "record a failure");
-                return Err(StoreError::WrongIntentState { id, found, operation });
+            match find_intent(sql, id)?.ok_or(StoreError::UnknownIntent(id))?.state {
+                IntentState::Queued => fail(sql, id, &failure),
+                IntentState::Failed => Ok(()),
+                state => {
+                    let (found, operation) = (state.as_str(), "record a failure");
+                    Err(StoreError::WrongIntentState { id, found, operation })
+                }
             }
-            fail(sql, id, &failure)
         })
         .await
     }

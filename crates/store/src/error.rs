@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
-
+use crate::database_error::DatabaseError;
 use crate::flights::FlightId;
 use crate::intents::IntentId;
 use crate::lanes::LaneKey;
@@ -21,8 +20,19 @@ pub enum StoreError {
         /// Database file.
         path: PathBuf,
         /// Why.
-        source: Arc<rusqlite::Error>,
+        source: Arc<DatabaseError>,
     },
+    /// The server could not be reached, or refused the connection.
+    #[error("cannot connect to the database {server}")]
+    Connect {
+        /// Where it is, without user and password.
+        server: String,
+        /// Why.
+        source: Arc<DatabaseError>,
+    },
+    /// The setting is no URL of a PostgreSQL database. It may hold a password, so it is not shown.
+    #[error("not a URL such as postgres://user:password@host:5432/database?sslmode=verify-full")]
+    BadUrl,
     /// The lock file beside the database could not be made or locked.
     #[error("cannot make the lock file {}", path.display())]
     Lock {
@@ -43,7 +53,7 @@ pub enum StoreError {
         /// Number of the migration.
         version: u32,
         /// Why.
-        source: Arc<rusqlite::Error>,
+        source: Arc<DatabaseError>,
     },
     /// A newer program wrote this file.
     #[error("the database is at schema {found}, this program knows up to {known}")]
@@ -83,13 +93,15 @@ pub enum StoreError {
         /// What was being done, in the infinitive.
         operation: &'static str,
         /// Why.
-        source: Arc<rusqlite::Error>,
+        source: Arc<DatabaseError>,
     },
-    /// The transaction that carried the write could not be made durable. Nothing of it counts.
+    /// The transaction that carried the write could not be made durable. With SQLite nothing of it
+    /// counts; with PostgreSQL the answer may have been lost after the commit, so that only asking
+    /// again tells.
     #[error("cannot commit")]
     Commit {
         /// Why.
-        source: Arc<rusqlite::Error>,
+        source: Arc<DatabaseError>,
     },
     /// The closure panicked; its changes are undone and the store goes on.
     #[error("a panic stopped the store from being able to {operation}")]
@@ -168,25 +180,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True if the same call may succeed later without anyone changing it: a lock, or a full disk
-    /// that somebody empties.
+    /// True if the same call may succeed later without anyone changing it: a lock, a full disk that
+    /// somebody empties, a server that comes back.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Open { source, .. }
+            | Self::Connect { source, .. }
             | Self::Migrate { source, .. }
             | Self::Statement { source, .. }
-            | Self::Commit { source } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::DiskFull
-                        | ErrorCode::SystemIoFailure
-                        | ErrorCode::OutOfMemory
-                )
-            ),
+            | Self::Commit { source } => source.is_retryable(),
             Self::Thread { .. } => true,
-            Self::Lock { .. }
+            Self::BadUrl
+            | Self::Lock { .. }
             | Self::InUse { .. }
             | Self::SchemaTooNew { .. }
             | Self::SchemaTooOld { .. }
@@ -206,8 +211,18 @@ impl StoreError {
         }
     }
 
+    /// True if nothing was done because another transaction ran beside it, and may be done now.
+    pub(crate) fn lost_a_race(&self) -> bool {
+        match self {
+            Self::Statement { source, .. } | Self::Commit { source } => source.lost_a_race(),
+            _ => false,
+        }
+    }
+
     /// Names the operation a failed statement belonged to.
-    pub(crate) fn statement(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Statement { operation, source: Arc::new(source) }
+    pub(crate) fn statement<E: Into<DatabaseError>>(
+        operation: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Statement { operation, source: Arc::new(source.into()) }
     }
 }

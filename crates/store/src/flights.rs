@@ -136,7 +136,7 @@ pub(crate) fn create_flight(
             item.execute((Sql(id), Sql(position), Sql(intent.0)))?;
             bind.execute((Sql(intent.0), Sql(id)))?;
         }
-        Ok(FlightId(id))
+        Ok::<_, rusqlite::Error>(FlightId(id))
     };
     create().map_err(StoreError::statement(OPERATION))
 }

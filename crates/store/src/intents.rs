@@ -231,7 +231,7 @@ pub struct HistoryRow {
 }
 
 /// Listing length if the caller names none: a page, not the table.
-const PAGE: u32 = 1000;
+pub(crate) const PAGE: u32 = 1000;
 
 impl Store {
     /// Stores an intent once. The same key with another payload is [`StoreError::KeyConflict`].

@@ -1,4 +1,5 @@
-//! SQL: an embedded SQLite database behind one writer thread, one file per aggregate.
+//! SQL, one file per aggregate: an embedded SQLite database behind one writer thread, and, behind the
+//! same seams, PostgreSQL for many machines; see [`postgres`].
 //!
 //! ```text
 //! async caller ──closure──► writer thread ──► SAVEPOINT, closure, RELEASE ─┐ one transaction,
@@ -14,6 +15,7 @@
 pub mod attempts;
 mod columns;
 mod connection;
+pub mod database_error;
 pub mod engine_store;
 pub mod error;
 pub mod flights;
@@ -22,14 +24,17 @@ pub mod lanes;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod migrate;
+pub mod postgres;
 mod reader;
 pub mod rentals;
+pub mod session_store;
 pub mod sessions;
 mod store;
 mod voucher_guard;
 mod writer;
 
 pub use attempts::{Attempt, Broadcast, BroadcastNote, NewAttempt, Recorded, Signed};
+pub use database_error::DatabaseError;
 pub use engine_store::EngineStore;
 pub use error::{Result, StoreError};
 pub use flights::{FlightId, FlightState, ItemEnd, OpenFlight};
@@ -40,7 +45,9 @@ pub use intents::{
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
 #[cfg(feature = "memory")]
 pub use memory::{MemoryStore, Power};
+pub use postgres::{PgStore, PostgresUrl};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
+pub use session_store::SessionStore;
 pub use sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
 };

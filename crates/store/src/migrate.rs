@@ -19,11 +19,17 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
     }
+    let failed = |version| {
+        move |source: rusqlite::Error| StoreError::Migrate {
+            version,
+            source: Arc::new(source.into()),
+        }
+    };
+    if found == 0 {
+        set_single_chain_aside(connection).map_err(failed(0))?;
+    }
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
-        apply(connection, *version, sql).map_err(|source| StoreError::Migrate {
-            version: *version,
-            source: Arc::new(source),
-        })?;
+        apply(connection, *version, sql).map_err(failed(*version))?;
     }
     Ok(())
 }
@@ -67,6 +73,28 @@ fn apply_unchecked(connection: &mut Connection, version: u32, sql: &str) -> rusq
     }
     transaction.pragma_update(None, "user_version", version)?;
     transaction.commit()
+}
+
+/// A node of the time before there were several chains kept a `sessions` table of its own. Its rows
+/// get the chain they are of, and stay readable under another name beside ours.
+fn set_single_chain_aside(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let columns: Vec<String> = transaction
+        .prepare("SELECT name FROM pragma_table_info('sessions')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if columns.is_empty() {
+        return Ok(());
+    }
+    if !columns.iter().any(|column| column.eq_ignore_ascii_case("chain_id")) {
+        // It was always Base Sepolia. SQLite has no ADD COLUMN IF NOT EXISTS.
+        transaction
+            .execute_batch("ALTER TABLE sessions ADD COLUMN chain_id BIGINT DEFAULT 84532")?;
+    }
+    transaction.execute_batch(include_str!("../schema/0000_single_chain.sql"))?;
+    transaction.commit()?;
+    tracing::info!("sessions of a single-chain node are kept as single_chain_sessions");
+    Ok(())
 }
 
 #[cfg(test)]

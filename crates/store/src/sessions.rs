@@ -102,6 +102,8 @@ pub enum Transition {
     Done,
     /// Its state does not allow it; nothing changed.
     Refused(SessionState),
+    /// Another host serves it now; nothing changed.
+    Elsewhere,
     /// No such session here.
     Unknown,
 }
@@ -120,6 +122,8 @@ pub enum SettleOutcome {
         /// Intent that settles it, if one was made.
         intent: Option<IntentId>,
     },
+    /// Another host serves it now; nothing changed.
+    Elsewhere,
     /// No such session here.
     Unknown,
 }

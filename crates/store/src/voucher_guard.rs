@@ -47,6 +47,8 @@ pub enum VoucherOutcome {
     UnknownSession,
     /// The session has ended; nothing changed.
     Closed,
+    /// Another host serves it now; nothing changed.
+    Elsewhere,
 }
 
 /// A table with voucher columns.
@@ -91,7 +93,7 @@ pub(crate) fn store_voucher(
             ":session_id": Sql(key.session_id),
         })?;
         if changed == 1 {
-            return Ok(VoucherOutcome::Stored);
+            return Ok::<_, rusqlite::Error>(VoucherOutcome::Stored);
         }
         let is_open = sql
             .prepare_cached(table.is_open())?

@@ -135,7 +135,7 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, counters: &Counte
         let writes = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let outcome = commit_batch(connection, &mut batch).map_err(|source| {
             tracing::error!(error = %source, writes, "a transaction was lost");
-            StoreError::Commit { source: Arc::new(source) }
+            StoreError::Commit { source: Arc::new(source.into()) }
         });
         counters.writes.fetch_add(writes, Ordering::Relaxed);
         if outcome.is_ok() {

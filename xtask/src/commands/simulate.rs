@@ -39,8 +39,7 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
     let mut command = repo.cargo();
     command.args(["run", "--quiet", "-p", "capstan-engine", "--features", "simulation"]);
     command.args(["--example", "simulate", "--"]);
-    for (flag, value) in
-        [("--runs", args.runs), ("--seed", args.seed), ("--intents", args.intents)]
+    for (flag, value) in [("--runs", args.runs), ("--seed", args.seed), ("--intents", args.intents)]
     {
         command.arg(flag).arg(value.to_string());
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Finding;
-use super::rooms::{BESIDE, BESIDE_ABOVE, RESERVED, ROWS, Row, room_of, row_of};
+use super::rooms::{BESIDE, BESIDE_ABOVE, FOR_TESTS, RESERVED, ROWS, Row, room_of, row_of};
 use crate::repo::{self, Repo};
 
 /// The workspace's packages and what their manifests ask for, of every kind: a dev-dependency ties
@@ -27,6 +27,8 @@ pub(super) struct Dependency {
     pub(super) name: String,
     /// Of a package in this repository, relative to the root.
     pub(super) folder: Option<String>,
+    /// True if only tests need it.
+    pub(super) for_tests: bool,
 }
 
 impl Graph {
@@ -49,6 +51,7 @@ impl Graph {
                 dependencies.push(Dependency {
                     name: string(&dependency["name"])?.to_owned(),
                     folder: dependency["path"].as_str().map(|path| relative(Path::new(path))),
+                    for_tests: dependency["kind"] == "dev",
                 });
             }
             let manifest = Path::new(string(&package["manifest_path"])?);
@@ -85,7 +88,7 @@ pub(super) fn check(graph: &Graph) -> Vec<Finding> {
         };
         for dependency in &package.dependencies {
             let (what, remedy) = match &dependency.folder {
-                Some(folder) => match forbidden_import(room, folder) {
+                Some(folder) => match forbidden_import(room, folder, dependency.for_tests) {
                     Some(reason) => (
                         reason,
                         "move the shared part to a lower row, or let the two meet in apps".into(),
@@ -104,12 +107,16 @@ pub(super) fn check(graph: &Graph) -> Vec<Finding> {
 }
 
 /// Why `room` must not import the package in `folder`, if it must not.
-fn forbidden_import(room: &str, folder: &str) -> Option<String> {
+fn forbidden_import(room: &str, folder: &str, for_tests: bool) -> Option<String> {
     let Some(target) = room_of(folder) else {
         return Some(format!("imports {folder}, which is in no room"));
     };
     if target == room {
         return None;
+    }
+    if FOR_TESTS.contains(&target) {
+        let may = for_tests || row_of(room).is_none();
+        return (!may).then(|| format!("{room} imports {target}, which is for tests alone"));
     }
     let (from, to) = match (row_of(room), row_of(target)) {
         (_, None) => {

@@ -4,17 +4,19 @@ use super::{Dependency, Graph, Package, check, check_map};
 
 fn package(folder: &str, dependencies: &[&str]) -> Package {
     let dependency = |name: &&str| match name.split_once('/') {
-        Some(_) => Dependency { name: (*name).into(), folder: Some((*name).into()) },
-        None if *name == "tests" || *name == "xtask" => {
-            Dependency { name: (*name).into(), folder: Some((*name).into()) }
-        }
-        None => Dependency { name: (*name).into(), folder: None },
+        Some(_) => own(name),
+        None if *name == "tests" || *name == "xtask" => own(name),
+        None => Dependency { name: (*name).into(), folder: None, for_tests: false },
     };
     Package {
         name: folder.replace('/', "-"),
         folder: folder.into(),
         dependencies: dependencies.iter().map(dependency).collect(),
     }
+}
+
+fn own(folder: &str) -> Dependency {
+    Dependency { name: folder.into(), folder: Some(folder.into()), for_tests: false }
 }
 
 /// What is found about one package with these dependencies; a slash makes one of this repository.
@@ -72,6 +74,18 @@ fn a_family_may_import_itself() {
 }
 
 #[test]
+fn what_is_for_tests_is_imported_by_tests() {
+    refused("crates/store", "tests/postgres", "for tests alone");
+    refused("tests/postgres", "crates/base", "it stands alone");
+    assert_eq!(found("tests", &["tests/postgres"]), [""; 0]);
+    assert_eq!(found("xtask", &["tests/postgres"]), [""; 0]);
+    let metadata = r#"{"workspace_root": "/w", "packages": [
+        {"name": "capstan-store", "manifest_path": "/w/crates/store/Cargo.toml", "dependencies": [
+            {"name": "x", "path": "/w/tests/postgres", "kind": "dev"}]}]}"#;
+    assert!(check(&Graph::parse(metadata).unwrap()).is_empty());
+}
+
+#[test]
 fn rooms_beside_are_nobodys_dependency() {
     refused("apps/capstan", "tests", "nothing imports a room beside");
     refused("tests", "apps/capstan", "nothing imports apps");
@@ -120,6 +134,7 @@ const MAP: &str = "\
 | beside | `contracts/` | Solidity |
 | | `models/` | the tiny model |
 | | `tests/` | scenarios |
+| | `tests/postgres/` | a server |
 | | `xtask/` | commands |
 | | `docs/` | pages |
 ";

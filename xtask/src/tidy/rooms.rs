@@ -22,10 +22,14 @@ pub(super) const ROWS: [Row; 6] = [
 ];
 
 /// Not part of the product: nothing imports them.
-pub(super) const BESIDE: Row = row("beside", &["contracts", "models", "tests", "xtask", "docs"]);
+pub(super) const BESIDE: Row =
+    row("beside", &["contracts", "models", "tests", "tests/postgres", "xtask", "docs"]);
 
 /// Beside rooms that may import the product. Not apps: they use the binary as its users do.
 pub(super) const BESIDE_ABOVE: [&str; 1] = ["tests"];
+
+/// Beside rooms that know nothing of the product: its tests and other rooms beside may import them.
+pub(super) const FOR_TESTS: [&str; 1] = ["tests/postgres"];
 
 /// Who may depend on a package from outside.
 pub(super) struct Reserved {
@@ -79,12 +83,13 @@ impl Reserved {
     }
 }
 
-/// The room a folder belongs to.
+/// The room a folder belongs to: the innermost, where one lies in another.
 pub(super) fn room_of(folder: &str) -> Option<&'static str> {
     let all = ROWS.iter().chain([&BESIDE]).flat_map(|row| row.rooms);
-    all.copied().find(|room| {
+    let around = all.copied().filter(|room| {
         folder.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    });
+    around.max_by_key(|room| room.len())
 }
 
 /// Height of a room of the product: 0 is the top row. None for a room beside.
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(room_of("crates/store"), Some("crates/store"));
         assert_eq!(room_of("crates/store/sqlite"), Some("crates/store"));
         assert_eq!(room_of("crates/storefront"), None);
+        assert_eq!(room_of("tests/postgres"), Some("tests/postgres"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use capstan_base::UnixSeconds;
-use capstan_store::{Attempt, HistoryRow, Intent, IntentId, IntentState, Store};
+use capstan_store::{Attempt, HistoryRow, Intent, IntentId, IntentState, SessionStore};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -29,11 +29,11 @@ pub struct ExplainArgs {
 
 pub async fn run(args: ExplainArgs, global: &Global, output: &Output) -> Result<()> {
     let look = Look::load(global, &args.look).await?;
-    let store = look.stored()?;
+    let store = look.stored().await?;
     let intent = store.intent(IntentId(args.intent)).await?;
     let intent = intent
         .with_context(|| format!("there is no intent {}; see `capstan intents`", args.intent))?;
-    let story = Story::read(&store, intent).await?;
+    let story = Story::read(&*store, intent).await?;
     output.answer(story.text(&look), &story.value());
     Ok(())
 }
@@ -45,7 +45,7 @@ struct Story {
 }
 
 impl Story {
-    async fn read(store: &Store, intent: Intent) -> Result<Self> {
+    async fn read(store: &dyn SessionStore, intent: Intent) -> Result<Self> {
         let attempts = store.attempts(intent.id).await?;
         let history = store.history(intent.id).await?;
         Ok(Self { intent, attempts, history })

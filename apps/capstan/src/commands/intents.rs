@@ -3,7 +3,7 @@
 use anyhow::Result;
 use capstan_base::UnixSeconds;
 use capstan_kit::{Clock as _, SystemClock};
-use capstan_store::{Intent, IntentFilter, IntentId, IntentState, Store};
+use capstan_store::{Intent, IntentFilter, IntentId, IntentState, SessionStore};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -79,10 +79,10 @@ pub async fn run(args: IntentsArgs, global: &Global, output: &Output) -> Result<
         None => None,
     };
     let mut intents = Vec::new();
-    if let Some(store) = look.store()? {
+    if let Some(store) = look.session_store().await? {
         for state in args.state.states() {
             let filter = IntentFilter { chain_id, state, ..IntentFilter::default() };
-            intents.extend(newest(&store, filter, args.limit).await?);
+            intents.extend(newest(&*store, filter, args.limit).await?);
         }
     }
     intents.sort_by_key(|intent| intent.id);
@@ -97,7 +97,7 @@ pub async fn run(args: IntentsArgs, global: &Global, output: &Output) -> Result<
 }
 
 /// The newest matching ones: the store lists from the oldest on.
-async fn newest(store: &Store, filter: IntentFilter, limit: u32) -> Result<Vec<Intent>> {
+async fn newest(store: &dyn SessionStore, filter: IntentFilter, limit: u32) -> Result<Vec<Intent>> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut kept, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
     loop {

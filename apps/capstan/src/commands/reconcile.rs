@@ -80,7 +80,8 @@ impl Report {
         let live = unsettled(store).await?;
         let engine = context.engine(store, &list)?;
         let clock = Arc::new(SystemClock);
-        let offline = Offline::new(store.clone(), engine, chains.clone(), context.account(), clock);
+        let offline =
+            Offline::new(Arc::new(store.clone()), engine, chains.clone(), context.account(), clock);
         // Lanes send again what was under way and look for what was mined.
         let over = async {
             while !unfinished(store, None).await?.is_empty() {

@@ -9,7 +9,7 @@ use capstan_base::{Amount, SessionId, SessionKey};
 use capstan_chain::ChainClient;
 use capstan_host::offline::{Offline, unsettled};
 use capstan_kit::SystemClock;
-use capstan_store::{Session, SessionState, Store};
+use capstan_store::{EngineStore, Session, SessionState, SessionStore};
 use clap::Args;
 use serde_json::json;
 
@@ -47,12 +47,12 @@ pub struct SettleArgs {
 
 pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
-    let store = context.open_store("settle")?;
-    let mut chosen = unsettled(&store).await?;
+    let store = context.open_session_store("settle").await?;
+    let mut chosen = unsettled(&*store).await?;
     if let Some(id) = args.session {
         chosen.retain(|session| session.key.session_id == id);
         if chosen.is_empty() {
-            return over(&store, id, output).await;
+            return over(&*store, id, output).await;
         }
     }
     let mut chains = clients(&context.settings);
@@ -71,9 +71,10 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
         }
     }
     let list: Vec<Arc<ChainClient>> = chains.values().cloned().collect();
-    let engine = context.engine(&store, &list)?;
+    let engine = context.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, &list)?;
     let clock = Arc::new(SystemClock);
-    let offline = Offline::new(store.clone(), engine, chains.clone(), context.account(), clock);
+    let offline =
+        Offline::new(Arc::clone(&store), engine, chains.clone(), context.account(), clock);
     let (mut pending, mut left) = (Vec::new(), 0_usize);
     for session in &chosen {
         if session.state == SessionState::Settling || offline.settle(session).await? {
@@ -94,7 +95,7 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
     let watch = async {
         loop {
             offline.finish().await?;
-            pending = tell_settled(&store, &context, pending.split_off(0), output).await?;
+            pending = tell_settled(&*store, &context, pending.split_off(0), output).await?;
             if pending.is_empty() {
                 return anyhow::Ok(());
             }
@@ -122,7 +123,7 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
 
 /// Tells of those that are settled now, and gives the others back.
 async fn tell_settled(
-    store: &Store,
+    store: &dyn SessionStore,
     context: &Context,
     pending: Vec<SessionKey>,
     output: &Output,
@@ -159,7 +160,7 @@ fn tell(session: &Session, context: &Context, output: &Output) {
 }
 
 /// A session that is over already, or was never served here.
-async fn over(store: &Store, id: SessionId, output: &Output) -> Result<()> {
+async fn over(store: &dyn SessionStore, id: SessionId, output: &Output) -> Result<()> {
     let mut known = Vec::new();
     for state in [SessionState::Settled, SessionState::Abandoned] {
         known.extend(store.sessions_in(state).await?);

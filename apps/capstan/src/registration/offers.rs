@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use capstan_base::{Address, Amount, ModelId, Price};
 use capstan_chain::{ChainClient, ChainConfig, NewOffer, calls};
 use capstan_model::file_id;
-use capstan_store::{IntentFilter, Store};
+use capstan_store::{IntentFilter, SessionStore};
 
 use crate::context::{amount, model_name, token};
 use crate::settings::Settings;
@@ -82,7 +82,7 @@ pub async fn listed(
     chain: &ChainClient,
     host: Address,
     settings: &Settings,
-    store: Option<&Store>,
+    store: Option<&dyn SessionStore>,
 ) -> Result<Vec<Listed>> {
     let mut models: BTreeMap<ModelId, Option<String>> = BTreeMap::new();
     for model in &settings.models {

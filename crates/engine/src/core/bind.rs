@@ -15,6 +15,9 @@ use crate::chain::Estimate;
 /// on demand. Where blocks come, two looks at distinct heads do.
 const REVERTS_ON_ONE_HEAD: u32 = 3;
 
+/// Doublings of the margin of what runs out of gas again and again.
+const MOST_DOUBLINGS: u32 = 5;
+
 impl Lane {
     pub(super) fn estimated(
         &mut self,
@@ -121,13 +124,12 @@ impl Lane {
         let intents: Vec<Intent> =
             ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.intent.clone()).collect();
         let Some(call) = self.call_of(intents.iter()) else { return Vec::new() };
-        let margin = gas
-            .checked_mul(self.config.gas_margin_percent)
-            .and_then(|gas| gas.checked_div(100))
-            .unwrap_or(0);
+        let starved = ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.starved);
+        let starved = starved.max().unwrap_or(0);
+        let estimated = gas.saturating_add(self.margin(gas, starved));
         let gas_limit = match &intents[..] {
-            [single] => single.request.gas_limit.unwrap_or(gas.saturating_add(margin)),
-            _ => gas.saturating_add(margin),
+            [single] if starved == 0 => single.request.gas_limit.unwrap_or(estimated),
+            _ => estimated,
         };
         if ids.len() > 1 && gas_limit > self.config.max_gas {
             self.part(ids, ids.len().div_ceil(2));
@@ -143,6 +145,7 @@ impl Lane {
         };
         let nonce = self.free_nonce(view);
         let mut flight = Flight::signing(intents, gas_limit, rollup_fee, fees.max_fee());
+        flight.starved = starved;
         flight.unused_at = (nonce >= view.account_nonce).then_some(view.head.number);
         let (needed, available) = (flight.committed(), self.available(view));
         if needed > available {
@@ -191,6 +194,13 @@ impl Lane {
             }
         }
         (!effects.is_empty()).then_some(effects)
+    }
+
+    /// Gas to add to an estimate: the chain's state may be another when the transaction is mined.
+    fn margin(&self, gas: u64, starved: u32) -> u64 {
+        let share = gas.saturating_mul(self.config.gas_margin_percent).checked_div(100);
+        let least = share.unwrap_or(0).max(self.config.gas_margin_least);
+        least.saturating_mul(1 << starved.min(MOST_DOUBLINGS))
     }
 
     fn hold(&mut self, ids: &[IntentId]) {

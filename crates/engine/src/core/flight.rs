@@ -52,6 +52,8 @@ pub(super) struct Flight {
     /// What it carries, in the order of the call; at least one.
     pub(super) intents: Vec<Intent>,
     pub(super) gas_limit: u64,
+    /// How often a transaction of its intents ran out of gas before.
+    pub(super) starved: u32,
     /// Wei a rollup may charge on top of gas, as estimated.
     pub(super) rollup_fee: U256,
     pub(super) attempts: Vec<Known>,
@@ -90,6 +92,7 @@ impl Flight {
             id: None,
             intents,
             gas_limit,
+            starved: 0,
             rollup_fee,
             attempts: Vec::new(),
             signing: true,

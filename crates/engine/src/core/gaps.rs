@@ -17,12 +17,13 @@ impl Lane {
         nonce
     }
 
-    /// Nonces nobody has below the last one that waits for a block.
+    /// Nonces nobody has below the last one that waits for a block; a window's worth at most.
     pub(super) fn gap_count(&self, view: &View) -> usize {
         let lowest = self.free_nonce(view);
         let last = self.flights.iter().rfind(|(_, flight)| flight.is_pending());
         let last = last.map_or(lowest, |(last, _)| *last);
-        (lowest..last).filter(|nonce| !self.flights.contains_key(nonce)).count()
+        let gaps = (lowest..last).filter(|nonce| !self.flights.contains_key(nonce));
+        gaps.take(self.config.max_window).count()
     }
 
     /// Nonces nobody wants, with others waiting behind them, are filled by empty transactions of the

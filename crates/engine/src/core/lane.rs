@@ -15,6 +15,13 @@ use super::window::Window;
 use crate::batching::Batching;
 use crate::config::LaneConfig;
 
+/// Transactions another program may have sent from the account since the last look, at most, for its
+/// nonce to be believed at once.
+const LONGEST_STEP: u64 = 64;
+
+/// Looks in a row that must tell of a longer step.
+const LEAP_LOOKS: u32 = 3;
+
 /// One account on one chain: its queue, and its nonces in flight.
 #[derive(Clone, Debug)]
 pub struct Lane {
@@ -31,6 +38,8 @@ pub struct Lane {
     pub(super) view: Option<View>,
     /// Looks at the chain so far: the clock of what must not wait for blocks.
     pub(super) views: u64,
+    /// A nonce far beyond what was known, and how many looks in a row told of it.
+    pub(super) leap: Option<(u64, u32)>,
     /// The lowest nonce nobody wants that blocks the lane, and the view it was first seen in.
     pub(super) gap: Option<(u64, u64)>,
 }
@@ -60,6 +69,7 @@ impl Lane {
             final_below: snapshot.final_below,
             view: None,
             views: 0,
+            leap: None,
             gap: None,
         }
     }
@@ -161,7 +171,25 @@ impl Lane {
         self.queue.insert(intent.id, Waiting::new(intent, group, order, limit));
     }
 
+    /// True if the account's nonce leapt so far that one wrong word would leave a gap nobody can
+    /// fill: then it has to be said several times in a row.
+    fn is_leap(&mut self, nonce: u64) -> bool {
+        let bound = self.flights.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        let seen = self.view.as_ref().map_or(0, |view| view.account_nonce);
+        let known = seen.max(bound).max(self.final_below);
+        if nonce.saturating_sub(known) <= LONGEST_STEP {
+            self.leap = None;
+            return false;
+        }
+        let looks = self.leap.filter(|leap| nonce >= leap.0).map_or(1, |leap| leap.1);
+        self.leap = Some((nonce, looks.saturating_add(1)));
+        looks < LEAP_LOOKS
+    }
+
     fn viewed(&mut self, view: View) -> Vec<Effect> {
+        if self.is_leap(view.account_nonce) {
+            return Vec::new();
+        }
         self.views = self.views.saturating_add(1);
         self.window.viewed(view.head.number);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();

@@ -102,6 +102,9 @@ impl Lane {
             let failure = Failure { code: FailureCode::Refused, detail };
             let end = |intent: &Intent| (intent.id, ItemEnd::Failed(failure.clone()));
             flight.intents.iter().map(end).collect()
+        } else if count == 1 && ran_dry(&inclusion, flight.gas_limit) {
+            let end = ItemEnd::Queued(format!("it needed more than {} gas", flight.gas_limit));
+            flight.intents.iter().map(|intent| (intent.id, end.clone())).collect()
         } else if count == 1 {
             let end = ItemEnd::Final { success: inclusion.success };
             flight.intents.iter().map(|intent| (intent.id, end.clone())).collect()
@@ -110,9 +113,15 @@ impl Lane {
             flight.intents.iter().map(|intent| intent.id).zip(ends).collect()
         };
         let limit = if inclusion.success && !voided { 1 } else { count.div_ceil(2) };
+        let starved = flight.starved.saturating_add(1);
+        let ran_dry = ran_dry(&inclusion, flight.gas_limit);
         for (intent, (_, end)) in flight.intents.into_iter().zip(&ends) {
             if matches!(end, ItemEnd::Queued(_)) {
+                let id = intent.id;
                 self.wait(Intent { place: None, ..intent }, limit);
+                if let Some(waiting) = self.queue.get_mut(&id).filter(|_| ran_dry) {
+                    waiting.starved = starved;
+                }
             }
         }
         vec![Effect::Finalise(id, inclusion, ends)]
@@ -275,4 +284,11 @@ impl Lane {
         }
         effects
     }
+}
+
+/// True if a transaction reverted for want of gas: what came before it in its block may have made it
+/// dearer than its estimate. A call keeps a 64th of the gas back (EIP-150).
+fn ran_dry(mined: &Inclusion, gas_limit: u64) -> bool {
+    let kept = gas_limit.checked_div(64).unwrap_or(0);
+    !mined.success && mined.gas_used >= gas_limit.saturating_sub(kept)
 }

@@ -23,6 +23,8 @@ pub(super) struct Waiting {
     /// Most intents it may share a transaction with, itself included. Halves each time a shared
     /// call reverts, so that the one at fault ends up alone.
     pub(super) limit: usize,
+    /// How often a transaction of it ran out of gas: each time it gets a larger margin.
+    pub(super) starved: u32,
     /// A call with it is being estimated, or its effect asked for.
     pub(super) is_asked: bool,
     /// Not considered before this look at the chain.
@@ -45,6 +47,7 @@ impl Waiting {
             group,
             order,
             limit,
+            starved: 0,
             is_asked: false,
             resume_at: 0,
             pauses: 0,

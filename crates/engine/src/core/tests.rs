@@ -7,7 +7,9 @@ use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
 use capstan_chain::{
     BlockRef, Finality, GasPrice, Receipt, SendOutcome, SignedTransaction, TxFields,
 };
-use capstan_store::{FlightId, Intent, IntentId, IntentState, LaneKey, LaneSnapshot, NewIntent};
+use capstan_store::{
+    FlightId, Intent, IntentId, IntentState, ItemEnd, LaneKey, LaneSnapshot, NewIntent,
+};
 
 use super::{Alert, Canonical, Effect, Event, Lane, Look, Search, View};
 use crate::batching::Singles;
@@ -93,7 +95,7 @@ fn in_flight_of(change: impl FnOnce(&mut NewIntent)) -> (Lane, B256) {
     let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
     let TxFields { nonce, gas_limit, fees, .. } = **tx;
-    assert_eq!((nonce, gas_limit), (5, 120));
+    assert_eq!((nonce, gas_limit), (5, 30_100));
     let signed = SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
     let hash = signed.hash;
     let effects = lane.step(Event::Recorded { nonce, flight: FLIGHT, signed, fees, voids: false });
@@ -282,4 +284,47 @@ fn an_attempt_that_was_not_signed_frees_its_nonce() {
     let effects = lane.step(Event::NotSigned { nonce: 0, reason });
     assert!(matches!(effects[..], [Effect::Note(IntentId(1), "not_signed", _)]));
     assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
+}
+
+#[test]
+fn what_ran_out_of_gas_is_queued_again_with_a_larger_margin() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(13, 6));
+    let dry = Receipt { success: false, gas_used: 30_000, ..receipt(11) };
+    let found = Look::Found { hash, receipt: dry, canonical: Canonical::Yes };
+    let effects = lane.step(looked(Canonical::Unknown, found));
+    let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(matches!(ends[..], [(IntentId(1), ItemEnd::Queued(_))]), "{ends:?}");
+    lane.step(view(14, 6));
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
+    let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(tx.gas_limit, 60_100);
+}
+
+#[test]
+fn what_reverted_with_gas_left_is_over() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(13, 6));
+    let receipt = Receipt { success: false, gas_used: 20_000, ..receipt(11) };
+    let found = Look::Found { hash, receipt, canonical: Canonical::Yes };
+    let effects = lane.step(looked(Canonical::Unknown, found));
+    let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(ends[..], [(IntentId(1), ItemEnd::Final { success: false })]);
+}
+
+#[test]
+fn a_nonce_far_ahead_is_believed_at_the_third_look() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    let leap = 1 << 40;
+    for block in [10, 11] {
+        assert_eq!(lane.step(view(block, leap)), []);
+    }
+    assert_eq!(lane.step(view(12, 3)).len(), 1, "it was a lie");
+    for block in [13, 14] {
+        assert_eq!(lane.step(view(block, leap)), []);
+    }
+    lane.step(view(15, leap));
+    assert_eq!(lane.nonce_lag(), 0);
+    assert_eq!(lane.view.as_ref().unwrap().account_nonce, leap);
 }

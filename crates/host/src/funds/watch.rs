@@ -7,7 +7,7 @@ use std::sync::Arc;
 use capstan_base::{Address, ChainId, U256};
 use capstan_chain::{BlockTag, ChainClient, ChainError};
 use capstan_kit::{Clock, causes};
-use capstan_store::{SessionState, Store, StoreError};
+use capstan_store::{SessionState, SessionStore, StoreError};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ pub struct Watch {
     /// Chains.
     pub chains: BTreeMap<ChainId, Arc<ChainClient>>,
     /// Sessions, for what is not settled yet.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// Where readings go.
     pub funds: Funds,
     /// Wall-clock time.

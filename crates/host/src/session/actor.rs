@@ -13,7 +13,7 @@ use std::sync::Arc;
 use capstan_base::{ChainId, SessionKey, SessionTerms};
 use capstan_chain::ChainClient;
 use capstan_kit::clock::Clock;
-use capstan_store::Store;
+use capstan_store::SessionStore;
 use capstan_wire::session::{EndReason, FinishReason, FromHost, FromRenter};
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::sync::mpsc;
@@ -35,7 +35,7 @@ const LAST_VOUCHER_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct SessionContext {
     /// Vouchers and sessions.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// Where ended sessions go.
     pub outbox: Arc<Outbox>,
     /// Chains, for deposits that were topped up.

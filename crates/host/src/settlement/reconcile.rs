@@ -8,7 +8,7 @@ use capstan_chain::{BlockTag, ChainClient, Receipt, SessionStatus, calls};
 use capstan_engine::Engine;
 use capstan_kit::Clock;
 use capstan_store::{
-    Closing, Intent, IntentState, NewIntent, Session, SessionState, Store, StoreError,
+    Closing, Intent, IntentState, NewIntent, Session, SessionState, SessionStore, StoreError,
 };
 use futures_util::StreamExt;
 use tracing::Instrument as _;
@@ -65,7 +65,7 @@ pub struct Pass {
 /// Compares the store with the chains.
 pub struct Reconciler {
     /// Sessions.
-    pub store: Store,
+    pub store: Arc<dyn SessionStore>,
     /// Intents.
     pub engine: Engine,
     /// Chains.
@@ -165,7 +165,7 @@ impl Reconciler {
         }
         tracing::warn!(intent = %dead.id, "settlement refused; another takes its place");
         let reason = session.end_reason.clone().unwrap_or_default();
-        self.store.settle_session(session.key, reason, Some(request)).await?;
+        self.store.settle_session(session.key, &reason, Some(request)).await?;
         self.engine.notify();
         Ok(())
     }

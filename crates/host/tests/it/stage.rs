@@ -138,8 +138,8 @@ impl Stage {
         let backend = Arc::new(Scripted(Arc::clone(&script)));
         let served = ServedModel { name: "tiny".into(), model, backend };
         let context = SessionContext {
-            store: store.clone(),
-            outbox: Arc::new(Outbox::new(store.clone(), engine.unwrap(), host)),
+            store: Arc::new(store.clone()),
+            outbox: Arc::new(Outbox::new(Arc::new(store.clone()), engine.unwrap(), host)),
             chains: BTreeMap::new(),
             config,
             clock: Arc::new(ManualClock::new(UnixSeconds::new(1000).unwrap())),

@@ -231,7 +231,10 @@ impl Tables {
     }
 
     pub(super) fn record_lost(&mut self, fence: Fence, id: FlightId, detail: &str) -> Result<()> {
-        self.from(fence, id, "give a nonce up", &[FlightState::InFlight])?;
+        let allowed = &[FlightState::InFlight, FlightState::Lost];
+        if self.from(fence, id, "give a nonce up", allowed)? == FlightState::Lost {
+            return Ok(());
+        }
         let items = self.items(id);
         self.set_flight(id, FlightState::Lost, None);
         for item in items {
@@ -249,10 +252,11 @@ impl Tables {
     ) -> Result<()> {
         self.check_fence(fence)?;
         let row = self.intents.get(&id).ok_or(StoreError::UnknownIntent(id))?;
-        if row.state != IntentState::Queued {
-            return Err(self.wrong_state(id, "record a failure"));
+        match row.state {
+            IntentState::Queued => self.fail(id, failure),
+            IntentState::Failed => {}
+            _ => return Err(self.wrong_state(id, "record a failure")),
         }
-        self.fail(id, failure);
         Ok(())
     }
 
@@ -344,7 +348,7 @@ fn constraint(operation: &'static str) -> StoreError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT);
     StoreError::Statement {
         operation,
-        source: Arc::new(rusqlite::Error::SqliteFailure(code, None)),
+        source: Arc::new(rusqlite::Error::SqliteFailure(code, None).into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every `EngineStore` must do. A further implementation adds itself to `each_store`.
+//! What every `EngineStore` must do.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -6,20 +6,13 @@ use std::sync::Arc;
 use capstan_base::{Address, B256};
 use capstan_store::{
     Broadcast, BroadcastNote, EngineStore, Failure, FailureCode, IntentFilter, IntentId,
-    IntentOutcome, IntentState, ItemEnd, LaneKey, MemoryStore, Place, Store, StoreError,
+    IntentOutcome, IntentState, ItemEnd, LaneKey, Place, StoreError,
 };
 
 use crate::samples::{CHAIN, LANE, attempt, fence, inclusion, intent};
+use crate::stores::each_store;
 
 const LEASE: Duration = Duration::from_secs(60);
-
-/// Runs a check on every implementation.
-async fn each_store<F: Future<Output = ()>>(check: impl Fn(Arc<dyn EngineStore>) -> F) {
-    check(Arc::new(Store::open_in_memory().unwrap())).await;
-    let directory = tempfile::tempdir().unwrap();
-    check(Arc::new(Store::open(directory.path().join("capstan.db")).unwrap())).await;
-    check(Arc::new(MemoryStore::new())).await;
-}
 
 async fn submit(store: &Arc<dyn EngineStore>, key: &str) -> IntentId {
     store.submit_intent(intent(key)).await.unwrap().id()
@@ -208,6 +201,8 @@ async fn intents_of_a_lost_flight_are_free_for_another_nonce() {
         let ids = submit_many(&store, ["a", "b", "c"]).await;
         let lost = store.record_attempt(fence, attempt(&ids, 0, 1)).await.unwrap().flight;
         store.record_lost(fence, lost, "nonce 0 used by another".to_owned()).await.unwrap();
+        store.record_lost(fence, lost, "again".to_owned()).await.unwrap();
+        assert_eq!(store.history(ids[0]).await.unwrap().len(), 1, "told once");
         assert_eq!(store.intent(ids[0]).await.unwrap().unwrap().place, None);
         assert_eq!(store.lane_snapshot(LANE).await.unwrap().flights, []);
         let included = store.record_inclusion(fence, lost, inclusion(1, 3)).await;
@@ -233,7 +228,9 @@ async fn only_a_queued_intent_can_fail() {
         let fence = fence(&*store).await;
         let failure = Failure { code: FailureCode::Reverted, detail: "0x01".to_owned() };
         let (queued, bound) = (submit(&store, "a").await, submit(&store, "b").await);
-        store.record_failure(fence, queued, failure.clone()).await.unwrap();
+        for _ in 0..2 {
+            store.record_failure(fence, queued, failure.clone()).await.unwrap();
+        }
         assert_eq!(store.intent(queued).await.unwrap().unwrap().failure, Some(failure.clone()));
         store.record_attempt(fence, attempt(&[bound], 0, 1)).await.unwrap();
         assert!(store.record_failure(fence, bound, failure.clone()).await.is_err());

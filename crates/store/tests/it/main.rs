@@ -3,8 +3,11 @@
 
 mod conformance;
 mod crash;
+mod machines;
+mod migrations;
 mod opening;
 mod rentals;
 mod samples;
 mod sessions;
+mod stores;
 mod twins;

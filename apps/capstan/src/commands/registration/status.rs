@@ -3,7 +3,7 @@
 use anyhow::Result;
 use capstan_base::Address;
 use capstan_chain::ChainClient;
-use capstan_store::Store;
+use capstan_store::SessionStore;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -33,12 +33,12 @@ pub async fn run(args: StatusArgs, global: &Global, output: &Output) -> Result<(
     let look = Look::load(global, &args.look).await?;
     let all_chains = args.chain.is_none();
     let chains = ChainArgs { chain: args.chain, all_chains }.clients(&look.settings)?;
-    let store = look.store()?;
+    let store = look.session_store().await?;
     let (mut lines, mut values, mut unreadable) = (Vec::new(), Vec::new(), 0_usize);
     for chain in &chains {
         let config = chain.config();
         let title = format!("{} ({})", config.title, config.chain_id);
-        match standing(chain, look.account, &look.settings, store.as_ref()).await {
+        match standing(chain, look.account, &look.settings, store.as_deref()).await {
             Ok(standing) => {
                 lines.push(title);
                 lines.extend(standing.lines.iter().map(|line| format!("  {line}")));
@@ -67,7 +67,7 @@ async fn standing(
     chain: &ChainClient,
     host: Address,
     settings: &Settings,
-    store: Option<&Store>,
+    store: Option<&dyn SessionStore>,
 ) -> Result<Standing> {
     let config = chain.config();
     let Some(node) = chain.node(host).await? else {

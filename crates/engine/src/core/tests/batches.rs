@@ -1,7 +1,6 @@
 //! Intents that share a transaction: who goes with whom, when, and what happens to one at fault.
 
 use capstan_chain::Call;
-use capstan_store::ItemEnd;
 
 use super::*;
 use crate::batching::{Batching, Group, ItemOutcome};
@@ -198,9 +197,9 @@ fn what_is_not_worth_its_share_waits_for_company_or_time() {
 #[test]
 fn the_share_of_each_stays_within_its_own_budget() {
     let mut lane = lane_with(BatchPolicy::default());
-    // 120 gas for both: at 20 wei each may pay for 60.
-    lane.step(intent_of(1, |request| request.max_cost = Some(U256::from(1_200))));
-    lane.step(intent_of(2, |request| request.max_cost = Some(U256::from(9_000))));
+    // 30,100 gas for both: at 20 wei each may pay for half.
+    lane.step(intent_of(1, |request| request.max_cost = Some(U256::from(301_000))));
+    lane.step(intent_of(2, |request| request.max_cost = Some(U256::from(900_000))));
     lane.step(view(10, 5));
     let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };

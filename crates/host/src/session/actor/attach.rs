@@ -1,8 +1,11 @@
 //! Connections come and go; the session stays.
 
+use core::time::Duration;
+
 use capstan_base::tally::TallyState;
 use capstan_base::{SignedVoucher, Tally};
-use capstan_wire::session::{FromHost, NewestVoucher, SessionReady};
+use capstan_store::Transition;
+use capstan_wire::session::{EndReason, FromHost, NewestVoucher, SessionReady};
 use capstan_wire::{ApiError, ErrorCode};
 
 use super::SessionActor;
@@ -27,11 +30,15 @@ impl SessionActor {
         let lowest = self.meter.acknowledged().max(self.replay.floor());
         let counted = lowest..=self.meter.tally().tokens();
         let tokens = if counted.contains(&have) { have } else { lowest };
-        self.context
-            .store
-            .attach_session(self.key)
-            .await
-            .map_err(|error| self.storage_failed("attach", &error))?;
+        let attached = self.context.store.attach_session(self.key).await;
+        if attached.map_err(|error| self.storage_failed("attach", &error))? != Transition::Done {
+            // Another host of the same key has it, or ended it.
+            self.end_when_covered(EndReason::Disconnect, Duration::ZERO);
+            return Err(ApiError::new(
+                ErrorCode::SessionClosed,
+                "the session goes on at another host, or is over",
+            ));
+        }
         let taken = ApiError::new(ErrorCode::SessionTaken, "another connection took this session");
         self.send(FromHost::Error { error: taken, request_id: None, fatal: true });
         self.drop_connection();

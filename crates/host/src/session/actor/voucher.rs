@@ -1,9 +1,11 @@
 //! Vouchers: asked for in time, verified, stored, and only then counted.
 
+use core::time::Duration;
+
 use capstan_base::SignedVoucher;
 use capstan_base::tally::TallyState;
 use capstan_store::VoucherOutcome;
-use capstan_wire::session::FromHost;
+use capstan_wire::session::{EndReason, FromHost};
 use capstan_wire::{ApiError, ErrorCode};
 
 use super::SessionActor;
@@ -42,6 +44,11 @@ impl SessionActor {
                 ErrorCode::VoucherNotHigher,
                 "a voucher of at least this amount is stored already",
             )),
+            VoucherOutcome::Elsewhere => {
+                // This side's meter is out of date. Whoever comes back here gets one from the store.
+                self.end_when_covered(EndReason::Disconnect, Duration::ZERO);
+                Err(ApiError::new(ErrorCode::SessionTaken, "another host serves this session now"))
+            }
             VoucherOutcome::UnknownSession | VoucherOutcome::Closed => {
                 Err(ApiError::new(ErrorCode::SessionClosed, "the session is being settled"))
             }
