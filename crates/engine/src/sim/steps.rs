@@ -92,7 +92,8 @@ impl World {
             }
             Step::Stranger => self.stranger(),
             Step::BaseFee => {
-                let base_fee = *self.rng.choice(&[200, 1_000, 2_500, 3_000, 9_000]).unwrap_or(&1_000);
+                let base_fee =
+                    *self.rng.choice(&[200, 1_000, 2_500, 3_000, 9_000]).unwrap_or(&1_000);
                 self.log(|| format!("base fee {base_fee}"));
                 self.net().model.base_fee = base_fee;
             }
@@ -195,6 +196,15 @@ impl World {
         let depth = self.rng.u64(1..=most);
         let mode = self.rng.u8(..4);
         self.log(|| format!("reorg of {depth} blocks, mode {mode}"));
+        if self.one_in(3) {
+            // It stays on the branch that loses, with all its receipts.
+            let count = self.net().faults.len();
+            let index = self.rng.usize(..count);
+            self.log(|| format!("endpoint {index} hears of no block any more"));
+            if let Some(node) = self.net().model.nodes.get_mut(index) {
+                node.frozen = true;
+            }
+        }
         let gone = self.net().model.rewind(depth);
         if mode == 1 {
             let foreign = self.foreign();

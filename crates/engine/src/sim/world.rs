@@ -67,7 +67,7 @@ impl World {
         let endpoints = rng.usize(1..=4);
         let mut model = Model::with_nodes(CHAIN, endpoints);
         model.legacy = rng.u8(..5) == 0;
-        model.l1_fee = U256::from(if rng.bool() { 0 } else { rng.u64(..50_000_000) });
+        model.l1_fee = U256::from(if rng.bool() { 0 } else { rng.u64(..150_000_000) });
         model.final_depth = if rng.bool() { 66 } else { rng.u64(2..12) };
         model.capacity = *rng.choice(&[3, 8, 20, 200]).unwrap_or(&20);
         let finality =
