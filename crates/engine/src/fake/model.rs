@@ -5,12 +5,14 @@
 
 mod branch;
 mod pool;
+#[cfg(test)]
+mod single;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use alloy_primitives::{Bytes, keccak256};
+use alloy_primitives::keccak256;
 use capstan_base::{Address, B256, ChainId, U256};
-use capstan_chain::{BlockRef, Call, Fees, NonceUse, Receipt, SendOutcome, TxFields};
+use capstan_chain::{BlockRef, Call, Fees, SendOutcome, TxFields};
 
 pub use branch::{Branch, MinedTx};
 pub use pool::Pool;
@@ -61,11 +63,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// A chain with its first block, and one node.
-    pub fn new(chain_id: ChainId) -> Self {
-        Self::with_nodes(chain_id, 1)
-    }
-
     /// A chain with its first block, and so many nodes.
     pub fn with_nodes(chain_id: ChainId, nodes: usize) -> Self {
         let mut model = Self {
@@ -102,16 +99,6 @@ impl Model {
         self.final_height
     }
 
-    /// Header at a height.
-    pub fn block(&self, number: u64) -> Option<BlockRef> {
-        self.canonical.block(number).map(|block| block.head)
-    }
-
-    /// Every transaction in the chain, in order.
-    pub fn mined(&self) -> impl Iterator<Item = &MinedTx> {
-        self.canonical.mined()
-    }
-
     /// Transactions of an account in blocks.
     pub fn account_nonce(&self, account: Address) -> u64 {
         self.canonical.account(account).nonce
@@ -120,27 +107,6 @@ impl Model {
     /// Wei an account began with, or was given since.
     pub fn funds(&self, account: Address) -> U256 {
         self.balances.get(&account).copied().unwrap_or(U256::MAX)
-    }
-
-    /// Receipt of a transaction in a block at or below `highest`.
-    pub fn receipt(&self, hash: B256, highest: u64) -> Option<Receipt> {
-        self.canonical.receipt(hash, highest)
-    }
-
-    /// The transaction in blocks from `from` to `to` that used a nonce.
-    pub fn nonce_use(&self, account: Address, nonce: u64, from: u64, to: u64) -> Option<NonceUse> {
-        let (block, tx_hash) = self.canonical.nonce_use(account, nonce)?;
-        (from..=to).contains(&block.number).then_some(NonceUse { tx_hash, block })
-    }
-
-    /// True if a call had its effect at or below `highest`.
-    pub fn has_effect(&self, data: &Bytes, highest: u64) -> bool {
-        self.canonical.has_effect(data, highest)
-    }
-
-    /// Hands raw bytes to the first node.
-    pub fn send(&mut self, raw: &[u8]) -> SendOutcome {
-        self.send_to(0, raw)
     }
 
     /// Hands raw bytes to a node.
@@ -160,12 +126,6 @@ impl Model {
         node.pool.add(keccak256(raw), tx, account, funds)
     }
 
-    /// Mines a block of everything in the pools that can go in.
-    pub fn mine(&mut self) {
-        let all: Vec<usize> = (0..self.nodes.len()).collect();
-        self.mine_from(&all, Vec::new());
-    }
-
     /// Mines a block of what certain nodes have, and of `forced` before all else.
     pub fn mine_from(&mut self, nodes: &[usize], forced: Vec<FakeTx>) {
         let mut best: BTreeMap<(Address, u64), (B256, FakeTx)> = BTreeMap::new();
@@ -183,7 +143,6 @@ impl Model {
             let (_, hash) = tx.sign();
             best.insert((tx.sender, tx.tx.nonce), (hash, tx));
         }
-        let base_fee = self.next_base_fee();
         let mut next: BTreeMap<Address, (u64, U256)> = BTreeMap::new();
         let mut txs = Vec::new();
         for ((sender, nonce), (hash, tx)) in best {
@@ -203,18 +162,6 @@ impl Model {
             txs.push((hash, tx));
         }
         self.push_block(txs);
-    }
-
-    /// Replaces the newest `depth` blocks by as many empty ones and one more. Their transactions
-    /// go back to the pool, or nowhere.
-    pub fn reorg(&mut self, depth: u64, keep: bool) {
-        let gone = self.rewind(depth);
-        for _ in 0..=depth {
-            self.push_block(Vec::new());
-        }
-        for mined in gone.into_iter().filter(|_| keep) {
-            self.put_back(mined);
-        }
     }
 
     /// Removes the newest `depth` blocks, the first one left out; gives their transactions. Whoever
@@ -240,20 +187,6 @@ impl Model {
         }
     }
 
-    /// Forgets the `index`-th transaction of the first node's pool, as a full pool does.
-    pub fn evict(&mut self, index: usize) {
-        if let Some(node) = self.nodes.first_mut() {
-            node.pool.evict(index);
-        }
-    }
-
-    /// Mines a transaction of the account that another program signed.
-    pub fn mine_foreign(&mut self, sender: Address) {
-        let foreign = self.foreign(sender, None);
-        self.mine_from(&[], vec![foreign]);
-        self.prune(sender);
-    }
-
     /// A transaction at the account's next nonce that the engine knows nothing of.
     pub fn foreign(&self, sender: Address, item: Option<Item>) -> FakeTx {
         let nonce = self.account_nonce(sender);
@@ -277,13 +210,6 @@ impl Model {
             node.branch.follow(&self.canonical, length);
             let branch = &node.branch;
             node.pool.prune(|sender| branch.account(sender).nonce);
-        }
-    }
-
-    fn prune(&mut self, sender: Address) {
-        let nonce = self.account_nonce(sender);
-        for node in &mut self.nodes {
-            node.pool.prune(|other| if other == sender { nonce } else { 0 });
         }
     }
 
