@@ -71,7 +71,7 @@ async fn entry(
                 let price = chain.price_of(admission.host, served.id(), token).await;
                 price.map_err(|error| unreadable(chain, &error))
             };
-            let price = match state.prices.get(key, ask).await {
+            let price = match Box::pin(state.prices.get(key, ask)).await {
                 Ok(price) => price,
                 Err(error) if only.is_some() => return Err(error),
                 // Without a chain asked for, one chain's outage must not hide the others.
