@@ -8,6 +8,7 @@ pub mod env;
 mod file;
 mod layer;
 mod presets;
+mod settlement;
 mod validate;
 
 use core::fmt;
@@ -15,7 +16,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use capstan_base::{Address, ChainId};
+use capstan_base::{Address, Amount, ChainId, U256};
 use capstan_kit::Problems;
 
 use crate::error::ChainError;
@@ -23,6 +24,7 @@ use crate::fees::GasMultiplier;
 use crate::rpc::RpcUrl;
 
 pub use file::FILE_KEYS;
+pub use settlement::SettlementPolicy;
 
 /// Most that is offered per gas unless set, 1000 gwei: far above what any built-in chain asks, and
 /// a bound on what a broken or lying endpoint can make an account burn.
@@ -103,6 +105,8 @@ pub struct Token {
     pub address: Address,
     /// Decimal places.
     pub decimals: u8,
+    /// Wei that one whole token is worth, if that is configured.
+    pub coin_price: Option<U256>,
 }
 
 /// Our contracts on one chain.
@@ -145,9 +149,23 @@ pub struct ChainConfig {
     pub gas_multiplier: GasMultiplier,
     /// Most wei per gas that is ever offered: an endpoint that suggests more is not believed.
     pub max_fee: u128,
+    /// What settling may cost, and when settlements go together.
+    pub settlement: SettlementPolicy,
 }
 
 impl ChainConfig {
+    /// Wei that an amount of a payment token is worth, rounded down; `None` if nobody said what the
+    /// token is worth.
+    pub fn worth(&self, token: Address, amount: Amount) -> Option<U256> {
+        let units = U256::from(amount.base_units());
+        if token.is_zero() {
+            return Some(units);
+        }
+        let known = self.tokens.values().find(|known| known.address == token)?;
+        let one = U256::from(10).checked_pow(U256::from(known.decimals))?;
+        units.checked_mul(known.coin_price?)?.checked_div(one)
+    }
+
     /// Symbol and decimals of a payment token; the zero address is the native coin. `None` for a
     /// token that is not configured.
     pub fn token_info(&self, token: Address) -> Option<(&str, u8)> {

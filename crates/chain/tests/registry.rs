@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use capstan_base::{Address, ChainId};
+use capstan_base::{Address, Amount, ChainId};
 use capstan_chain::{ChainError, ChainKind, ChainRegistry, Finality};
 use capstan_kit::Problems;
 
@@ -187,4 +187,37 @@ fn a_default_that_is_not_enabled_is_a_mistake() {
         ["DEFAULT_CHAIN_ID: is not a chain id"]
     );
     assert_eq!(mistakes("default_chain = 777", &[]), ["default_chain: chain 777 is not enabled"]);
+}
+
+#[test]
+fn what_settling_may_cost_is_read_and_its_mistakes_are_told_together() {
+    let chain = |more: &str| {
+        let text = format!(
+            "[chains.base-sepolia.settlement]\n{more}\n[chains.base-sepolia.tokens.USDC]\n\
+             address = \"0x0000000000000000000000000000000000000005\"\ncoin_price = \"0.0003\"\n"
+        );
+        ChainRegistry::load(&text.parse().unwrap(), |_| None)
+    };
+    let registry = chain(
+        "max_cost = \"0.001\"\nworth_percent = 150\nbatch_max = 7\nbatch_wait_seconds = 0\n\
+         batch_worth = \"2\"",
+    );
+    let config = registry.unwrap().known(ChainId(84532)).unwrap().clone();
+    let wei = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(config.settlement.max_cost, wei("1000000000000000"));
+    assert_eq!(config.settlement.batch_worth, wei("2000000000000000000"));
+    let policy = &config.settlement;
+    assert_eq!((policy.worth_percent, policy.batch_max, policy.batch_wait), (150, 7, 0));
+    // 2.5 dollars of six decimals.
+    let (dollar, amount) = (config.tokens["USDC"].address, Amount::new(2_500_000).unwrap());
+    assert_eq!(config.worth(dollar, amount), wei("750000000000000"));
+    assert_eq!(config.worth(Address::ZERO, amount), wei("2500000"));
+    assert_eq!(config.worth(Address::repeat_byte(9), amount), None, "nobody said what it is worth");
+
+    let problems =
+        chain("max_cost = \"much\"\nworth_percent = 10001\nbatch_max = 101\nbatch_size = 3");
+    let problems = problems.unwrap_err().to_string();
+    for key in ["max_cost", "worth_percent", "batch_max", "batch_size"] {
+        assert!(problems.contains(&format!("chains.base-sepolia.settlement.{key}")), "{problems}");
+    }
 }

@@ -108,11 +108,17 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Finality and pace as each chain's configuration says.
+    /// Finality, pace and batches as each chain's configuration says.
     pub fn for_chains<'a>(chains: impl Iterator<Item = &'a ChainConfig>) -> Self {
         let lane = |chain: &ChainConfig| LaneConfig {
             finality: chain.finality,
             max_fee: chain.max_fee,
+            worth_percent: chain.settlement.worth_percent,
+            batch: BatchPolicy {
+                max_items: chain.settlement.batch_max,
+                max_age_seconds: chain.settlement.batch_wait,
+                flush_worth: chain.settlement.batch_worth,
+            },
             poll_interval: chain.block_time.checked_div(2).unwrap_or_default().max(FASTEST_POLL),
             ..LaneConfig::default()
         };

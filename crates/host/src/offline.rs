@@ -44,7 +44,7 @@ impl Offline {
         host: Address,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let outbox = Outbox::new(Arc::clone(&store), engine.clone(), host);
+        let outbox = Outbox::new(Arc::clone(&store), engine.clone(), host, chains.clone());
         let reconciler = Reconciler {
             store: Arc::clone(&store),
             engine,

@@ -87,7 +87,7 @@ impl Host {
         };
         let context = SessionContext {
             store: Arc::clone(&store),
-            outbox: Arc::new(Outbox::new(Arc::clone(&store), engine.clone(), host)),
+            outbox: Arc::new(Outbox::new(Arc::clone(&store), engine.clone(), host, chains.clone())),
             chains: chains.clone(),
             config,
             clock: Arc::clone(&clock),

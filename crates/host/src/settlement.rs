@@ -23,12 +23,18 @@ pub struct Outbox {
     store: Arc<dyn SessionStore>,
     engine: Engine,
     host: Address,
+    chains: BTreeMap<ChainId, Arc<ChainClient>>,
 }
 
 impl Outbox {
-    /// `host` sends the settlements.
-    pub fn new(store: Arc<dyn SessionStore>, engine: Engine, host: Address) -> Self {
-        Self { store, engine, host }
+    /// `host` sends the settlements; what each may cost, its chain's configuration says.
+    pub fn new(
+        store: Arc<dyn SessionStore>,
+        engine: Engine,
+        host: Address,
+        chains: BTreeMap<ChainId, Arc<ChainClient>>,
+    ) -> Self {
+        Self { store, engine, host, chains }
     }
 
     /// Ends a session: with something to claim, its intent is stored in the same transaction; with
@@ -66,7 +72,10 @@ impl Outbox {
     ) -> NewIntent {
         let call = calls::complete_session_job(key.marketplace, terms, Some(signed), claim);
         let lane = LaneKey { chain_id: key.chain_id, sender: self.host };
+        let config = self.chains.get(&key.chain_id).map(|chain| chain.config());
         NewIntent {
+            max_cost: config.and_then(|config| config.settlement.max_cost),
+            worth: config.and_then(|config| config.worth(terms.token, claim)),
             repeat_safe: true,
             label: format!("settle {}", key.session_id.short()),
             ..NewIntent::new(format!("settle/{key}"), lane, call.to, call.value, call.data)

@@ -135,6 +135,7 @@ fn chain(layer: &mut Layer, env: &dyn Fn(&str) -> Option<String>, problems: &mut
                 let token_path = layer.path("tokens.USDC");
                 let token = layer.tokens.entry("USDC".to_owned()).or_insert(TokenLayer {
                     address: None,
+                    coin_price: None,
                     decimals: Some(6),
                     path: token_path,
                 });

@@ -17,6 +17,13 @@
 //! [chains.base-sepolia.tokens.USDC]
 //! address = "0x..."
 //! decimals = 6
+//! coin_price = "0.0003"                 # optional: native coin that one token is worth
+//! [chains.base-sepolia.settlement]      # optional, each line of it too
+//! max_cost = "0.001"                    # native coin
+//! worth_percent = 100
+//! batch_max = 50
+//! batch_wait_seconds = 2
+//! batch_worth = "0.01"                  # native coin
 //!
 //! [chains.my-chain]                     # a chain of your own also needs:
 //! id = 1234
@@ -30,7 +37,7 @@ use core::time::Duration;
 use capstan_kit::{Problems, Section};
 
 use crate::registry::layer::{From, Layer, Role, TokenLayer, parse_address};
-use crate::registry::{ChainKind, GWEI, NativeCoin};
+use crate::registry::{ChainKind, GWEI, NativeCoin, settlement};
 
 /// The document's keys that belong to the registry.
 pub const FILE_KEYS: [&str; 2] = ["chains", "default_chain"];
@@ -143,6 +150,7 @@ fn chain(layer: &mut Layer, section: Section<'_>, problems: &mut Problems) {
         let mut known = layer.tokens.remove(symbol).unwrap_or(TokenLayer {
             address: None,
             decimals: None,
+            coin_price: None,
             path: path.clone(),
         });
         if let Some(text) = token.text("address", problems) {
@@ -157,8 +165,13 @@ fn chain(layer: &mut Layer, section: Section<'_>, problems: &mut Problems) {
                 None => problems.add(token.path_of("decimals"), "is above 28", ""),
             }
         }
+        known.coin_price = settlement::wei(&token, "coin_price", problems).or(known.coin_price);
         token.finish(problems);
         layer.tokens.insert(symbol.to_owned(), TokenLayer { path, ..known });
+    }
+    if let Some(policy) = section.section("settlement", problems) {
+        settlement::read(&mut layer.settlement, &policy, problems);
+        policy.finish(problems);
     }
     section.finish(problems);
 }

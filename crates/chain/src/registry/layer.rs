@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use capstan_base::Address;
+use capstan_base::{Address, U256};
 
 use crate::fees::GasMultiplier;
-use crate::registry::{ChainKind, DEFAULT_MAX_FEE, Finality, NativeCoin};
+use crate::registry::{ChainKind, DEFAULT_MAX_FEE, Finality, NativeCoin, SettlementPolicy};
 use crate::rpc::RpcUrl;
 
 /// A value with the place it came from, so that a mistake found late still has its path.
@@ -51,6 +51,7 @@ impl Role {
 pub(crate) struct TokenLayer {
     pub(crate) address: Option<From<Address>>,
     pub(crate) decimals: Option<u8>,
+    pub(crate) coin_price: Option<U256>,
     pub(crate) path: String,
 }
 
@@ -73,6 +74,7 @@ pub(crate) struct Layer {
     pub(crate) finality: Finality,
     pub(crate) gas_multiplier: GasMultiplier,
     pub(crate) max_fee: u128,
+    pub(crate) settlement: SettlementPolicy,
     pub(crate) is_preset: bool,
     /// Something of it was said wrongly: what is missing now need not be missing in truth.
     pub(crate) faulty: bool,
@@ -97,6 +99,7 @@ impl Layer {
             finality: Finality::Finalized,
             gas_multiplier: GasMultiplier::ONE,
             max_fee: DEFAULT_MAX_FEE,
+            settlement: SettlementPolicy::default(),
             is_preset: false,
             faulty: false,
         }

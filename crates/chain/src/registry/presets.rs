@@ -196,7 +196,9 @@ fn layer(preset: &Preset) -> Layer {
     if let Some(value) = preset.usdc {
         let path = layer.path("tokens.USDC");
         let address = Some(From { value, path: format!("{path}.address") });
-        layer.tokens.insert("USDC".to_owned(), TokenLayer { address, decimals: Some(6), path });
+        let (decimals, coin_price) = (Some(6), None);
+        let token = TokenLayer { address, decimals, coin_price, path };
+        layer.tokens.insert("USDC".to_owned(), token);
     }
     layer
 }

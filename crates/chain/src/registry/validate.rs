@@ -96,6 +96,7 @@ fn chain(layer: Layer, problems: &mut Problems) -> Option<ChainConfig> {
         finality: layer.finality,
         gas_multiplier: layer.gas_multiplier,
         max_fee: layer.max_fee,
+        settlement: layer.settlement,
     })
 }
 
@@ -140,14 +141,15 @@ fn contracts(layer: &Layer, problems: &mut Problems) -> Option<Contracts> {
 fn tokens(layer: &Layer, problems: &mut Problems) -> BTreeMap<String, Token> {
     let mut tokens = BTreeMap::new();
     for (symbol, token) in &layer.tokens {
-        let TokenLayer { address, decimals, path } = token;
+        let TokenLayer { address, decimals, coin_price, path } = token;
         if layer.native.as_ref().is_some_and(|coin| coin.symbol.eq_ignore_ascii_case(symbol)) {
             problems.add(path.clone(), "has the native coin's symbol", "choose another");
         }
         match (address, decimals) {
             (Some(address), Some(decimals)) => {
-                let (symbol, address, decimals) = (symbol.clone(), address.value, *decimals);
-                tokens.insert(symbol.clone(), Token { symbol, address, decimals });
+                let (address, decimals, coin_price) = (address.value, *decimals, *coin_price);
+                let token = Token { symbol: symbol.clone(), address, decimals, coin_price };
+                tokens.insert(symbol.clone(), token);
             }
             _ if layer.faulty => {}
             (None, _) => problems.add(format!("{path}.address"), "is missing", ""),

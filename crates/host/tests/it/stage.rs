@@ -139,7 +139,12 @@ impl Stage {
         let served = ServedModel { name: "tiny".into(), model, backend };
         let context = SessionContext {
             store: Arc::new(store.clone()),
-            outbox: Arc::new(Outbox::new(Arc::new(store.clone()), engine.unwrap(), host)),
+            outbox: Arc::new(Outbox::new(
+                Arc::new(store.clone()),
+                engine.unwrap(),
+                host,
+                BTreeMap::new(),
+            )),
             chains: BTreeMap::new(),
             config,
             clock: Arc::new(ManualClock::new(UnixSeconds::new(1000).unwrap())),
