@@ -52,6 +52,7 @@ impl World {
 
     fn is_ready(&self, wanted: &Wanted) -> bool {
         let Some(intent) = self.stored(wanted) else { return false };
+        let attempts = self.attempts(wanted);
         let net = self.net();
         let branch = net.model.canonical();
         let is_healthy = wanted.item.fate == Fate::Works
@@ -62,8 +63,11 @@ impl World {
             IntentState::Queued | IntentState::InFlight | IntentState::Included
         );
         let nonce = branch.account(SENDER).nonce;
-        // Where another transaction used the nonce, only finality frees what may not be repeated.
-        let is_held = intent.place.is_some_and(|place| place.nonce < nonce) && !wanted.repeat_safe;
+        // Where another transaction used the nonce, only finality frees what may not be repeated; where
+        // an empty one of the lane's own did, only finality says so.
+        let is_past = intent.place.is_some_and(|place| place.nonce < nonce);
+        let is_void = attempts.iter().any(|attempt| branch.find(attempt.signed.tx_hash).is_some());
+        let is_held = is_past && (is_void || !wanted.repeat_safe);
         is_healthy && is_open && !is_held
     }
 

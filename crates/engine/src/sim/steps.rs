@@ -312,6 +312,8 @@ impl World {
             6 => faults.high_nonces = times,
             7 => faults.wrong_chain = errors,
             8 => faults.wrong_hashes = times,
+            // Whoever says for long that it is not valid has a true reason to see it given up.
+            9 if refusal == Refusal::Rejected => faults.refusals = (1, refusal),
             9 => faults.refusals = (times.saturating_mul(2), refusal),
             10 => faults.price_lies = (times, lie),
             11 => faults.false_reverts = 1,
