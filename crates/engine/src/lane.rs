@@ -153,10 +153,16 @@ impl Worker {
                 }
             }
         }
+        let mut has_signed = false;
         while !events.is_empty() {
+            has_signed |= events.iter().any(|event| matches!(event, Event::Recorded { .. }));
             let effects: Vec<Effect> =
                 events.drain(..).flat_map(|event| running.lane.step(event)).collect();
             events = self.carry_out(running.fence, effects).await?;
+        }
+        // More may go at once: the window grows by what pools have just taken.
+        if has_signed && running.lane.queued_count() > 0 {
+            self.wake.notify_one();
         }
         telemetry::gauge(self.key, &running.lane, self.clock.now());
         Ok(())

@@ -139,6 +139,7 @@ pub(super) fn config(chain: &Devnet) -> ChainConfig {
     ChainConfig {
         finality: capstan_chain::Finality::Latest,
         block_time: std::time::Duration::from_secs(1),
+        contracts: Some(chain.contracts),
         ..chain.client().config().clone()
     }
 }

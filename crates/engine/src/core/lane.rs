@@ -191,7 +191,8 @@ impl Lane {
             return Vec::new();
         }
         self.views = self.views.saturating_add(1);
-        self.window.viewed(view.head.number);
+        let all_accepted = self.contending(&view).all(Flight::is_accepted);
+        self.window.viewed(view.head.number, all_accepted);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
         for flight in self.flights.iter_mut() {
             let (nonce, flight) = flight;

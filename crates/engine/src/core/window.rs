@@ -1,8 +1,8 @@
 //! How many nonces may wait for a block at once, found out by trying.
 //!
-//! Pools give one sender so many slots and refuse what is beyond. The window doubles with each
-//! block that finds it full, until a pool refuses; then it shrinks to what the pool took, and grows
-//! by one. A refused attempt is stored and goes out later, so trying costs nothing.
+//! Pools give one sender so many slots and refuse what is beyond. The window doubles whenever it is
+//! full and a pool has taken all of it, until one refuses; then it shrinks to what that took, and
+//! grows by one per block. A refused attempt is stored and goes out later, so trying costs nothing.
 
 /// The window of one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) struct Window {
     has_met_limit: bool,
     /// It was full since it last changed.
     was_full: bool,
-    /// Head when it last changed: one change per block.
+    /// Head when it last changed: after a refusal, one change per block.
     changed_at: u64,
 }
 
@@ -37,9 +37,10 @@ impl Window {
         self.changed_at = head;
     }
 
-    /// A block was seen.
-    pub(super) fn viewed(&mut self, head: u64) {
-        if !self.was_full || head <= self.changed_at {
+    /// The chain was looked at; `all_accepted` if pools have every attempt that waits.
+    pub(super) fn viewed(&mut self, head: u64, all_accepted: bool) {
+        let may_grow = if self.has_met_limit { head > self.changed_at } else { all_accepted };
+        if !self.was_full || !may_grow {
             return;
         }
         let step = if self.has_met_limit { 1 } else { self.size };
@@ -54,18 +55,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_doubles_until_a_pool_refuses_and_then_creeps() {
+    fn it_doubles_while_pools_take_all_and_creeps_after_a_refusal() {
         let mut window = Window::new(16, 100);
         assert_eq!(window.room(3), 13);
-        window.viewed(1);
+        window.viewed(1, true);
         assert_eq!(window.room(16), 0, "not full before, no growth");
-        window.viewed(2);
-        window.viewed(2);
-        assert_eq!(window.room(0), 32, "once per block");
+        window.viewed(1, false);
+        assert_eq!(window.room(16), 0, "not all taken, no growth");
+        window.viewed(1, true);
+        window.viewed(1, true);
+        assert_eq!(window.room(0), 32, "once each time it is full");
         window.room(32);
         window.refused(20, 3);
         assert_eq!(window.room(20), 0);
-        window.viewed(4);
+        window.viewed(3, true);
+        assert_eq!(window.room(20), 0, "not in the same block");
+        window.viewed(4, false);
         assert_eq!(window.room(20), 1);
     }
 
@@ -75,7 +80,7 @@ mod tests {
         assert_eq!(window.room(0), 1);
         for head in 1..9 {
             window.room(usize::MAX);
-            window.viewed(head);
+            window.viewed(head, true);
         }
         assert_eq!(window.room(0), 3);
         window.refused(0, 9);
