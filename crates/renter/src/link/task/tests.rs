@@ -95,8 +95,13 @@ async fn say(host: &mut WebSocketStream<TcpStream>, frame: FromHost) {
     let _ = host.send(Message::text(encode(&frame))).await;
 }
 
+/// The next frame. The socket's own pings come at times of their own, between any two of them.
 async fn hear(host: &mut WebSocketStream<TcpStream>) -> FromRenter {
-    decode(host.next().await.unwrap().unwrap().to_text().unwrap()).unwrap()
+    loop {
+        if let Message::Text(text) = host.next().await.unwrap().unwrap() {
+            return decode(text.as_str()).unwrap();
+        }
+    }
 }
 
 /// Sends tokens one chunk each, and asks for a voucher over all of them.
