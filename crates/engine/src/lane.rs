@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use alloy_primitives::Bytes;
 use capstan_chain::{BlockTag, ChainError, Finality};
 use capstan_kit::Clock;
 use capstan_store::{EngineStore, Fence, IntentId, LaneKey, StoreError};
@@ -133,7 +134,8 @@ impl Worker {
     pub(crate) async fn restore(&self, fence: Fence) -> Result<Running, StoreError> {
         let snapshot = self.store.lane_snapshot(self.key).await?;
         let batching = self.chain.batching(self.key.sender).await;
-        let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot);
+        let call_of = |raw: &Bytes| self.signer.call_of(raw);
+        let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot, &call_of);
         Ok(Running { lane, fence, newest: None })
     }
 

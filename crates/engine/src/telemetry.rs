@@ -62,6 +62,13 @@ pub(crate) fn alert(key: LaneKey, alert: &Alert) {
             tracing::warn!(chain_id, %sender, %intent, reason, "a node refuses an attempt");
             "refused"
         }
+        Alert::NonceUnexplained { intent, nonce } => {
+            tracing::error!(
+                chain_id, %sender, %intent, nonce,
+                "no endpoint can say what used a nonce; the intent waits for one that keeps history"
+            );
+            "nonce_unexplained"
+        }
         Alert::NonceUsedByAnother { intent, nonce } => {
             tracing::error!(
                 chain_id, %sender, %intent, nonce,

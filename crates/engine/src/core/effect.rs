@@ -24,6 +24,14 @@ pub enum Alert {
         /// What they say.
         reason: String,
     },
+    /// A nonce is used up, and no endpoint can say by what: whether the intent was done is not known,
+    /// and it waits for an endpoint that keeps history.
+    NonceUnexplained {
+        /// Intent that waits.
+        intent: IntentId,
+        /// The nonce.
+        nonce: u64,
+    },
     /// A nonce was used up by a transaction the engine did not make: another program has the key.
     NonceUsedByAnother {
         /// Intent that lost it.
