@@ -69,6 +69,13 @@ pub(crate) fn alert(key: LaneKey, alert: &Alert) {
             );
             "nonce_unexplained"
         }
+        Alert::FinalityBroken { nonce, was } => {
+            tracing::error!(
+                chain_id, %sender, nonce, was,
+                "blocks that were final are gone; what they held is sent again"
+            );
+            "finality_broken"
+        }
         Alert::NonceUsedByAnother { intent, nonce } => {
             tracing::error!(
                 chain_id, %sender, %intent, nonce,

@@ -169,7 +169,7 @@ impl Lane {
         if gas_limit > self.config.max_gas {
             return self.refuse_size(ids, gas_limit);
         }
-        let budget = fees::shared_budget(intents.iter().map(|intent| &intent.request));
+        let budget = fees::shared_budget(intents.iter());
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let Some(fees) = fees::first(view.gas_price, cap) else {
             let detail = format!("gas costs more than {cap} wei per gas now");

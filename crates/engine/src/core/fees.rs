@@ -2,15 +2,16 @@
 
 use capstan_base::U256;
 use capstan_chain::{Fees, GasPrice};
-use capstan_store::NewIntent;
+use capstan_store::Intent;
 
 /// Most wei a transaction may cost that all of these share alike, so that the share of each stays
-/// within its own limit; `None` if none of them has one.
-pub(super) fn shared_budget<'a>(requests: impl Iterator<Item = &'a NewIntent>) -> Option<U256> {
+/// within what is left of its own limit; `None` if none of them has one.
+pub(super) fn shared_budget<'a>(intents: impl Iterator<Item = &'a Intent>) -> Option<U256> {
     let (mut items, mut least) = (0_u64, None::<U256>);
-    for request in requests {
+    for intent in intents {
         items = items.saturating_add(1);
-        least = match (least, request.max_cost) {
+        let left = intent.request.max_cost.map(|most| most.saturating_sub(intent.spent));
+        least = match (least, left) {
             (Some(least), Some(own)) => Some(least.min(own)),
             (least, own) => least.or(own),
         };

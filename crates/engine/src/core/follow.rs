@@ -54,9 +54,8 @@ impl Lane {
             true => (TRANSFER_GAS, U256::ZERO),
             false => (flight.gas_limit, flight.rollup_fee),
         };
-        let requests = flight.intents.iter().map(|intent| &intent.request);
         // Whose budget is at its end cannot hold up the lane for ever.
-        let budget = if voids { None } else { fees::shared_budget(requests) };
+        let budget = if voids { None } else { fees::shared_budget(flight.intents.iter()) };
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let intent = flight.intents.first()?.id;
         let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {

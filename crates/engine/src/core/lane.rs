@@ -39,6 +39,8 @@ pub struct Lane {
     pub(super) shared_gas: BTreeMap<Group, SharedGas>,
     /// Every nonce below is used up in a final block.
     pub(super) final_below: u64,
+    /// Head when what final blocks had held was last sent again.
+    pub(super) restored_at: Option<u64>,
     pub(super) view: Option<View>,
     /// Looks at the chain so far: the clock of what must not wait for blocks.
     pub(super) views: u64,
@@ -74,6 +76,7 @@ impl Lane {
             estimates: 0,
             shared_gas: BTreeMap::new(),
             final_below: snapshot.final_below,
+            restored_at: None,
             view: None,
             views: 0,
             leap: None,
@@ -211,12 +214,33 @@ impl Lane {
                 flight.unused_at = Some(view.head.number);
             }
         }
-        let mut effects = Vec::new();
+        let mut effects = self.watch_finality(&view);
         for nonce in nonces {
             effects.extend(self.follow(nonce, &view));
         }
         self.view = Some(view);
         effects.extend(self.schedule());
+        effects
+    }
+
+    /// What was used up in final blocks, and is not any more, goes out again, once every few blocks: a
+    /// node that lags behind finality takes no harm by it.
+    fn watch_finality(&mut self, view: &View) -> Vec<Effect> {
+        let (nonce, was, head) = (view.account_nonce, self.final_below, view.head.number);
+        if nonce >= was {
+            self.restored_at = None;
+            return Vec::new();
+        }
+        let pause = self.config.rebroadcast_after_blocks;
+        let is_due =
+            self.restored_at.is_none_or(|at| head < at || head.saturating_sub(at) >= pause);
+        if !is_due {
+            return Vec::new();
+        }
+        let is_new = self.restored_at.replace(head).is_none();
+        let alert = Effect::Alert(Alert::FinalityBroken { nonce, was });
+        let mut effects: Vec<Effect> = is_new.then_some(alert).into_iter().collect();
+        effects.push(Effect::Restore(nonce..was));
         effects
     }
 

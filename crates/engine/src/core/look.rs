@@ -113,7 +113,8 @@ impl Lane {
         for (intent, (_, end)) in flight.intents.into_iter().zip(&ends) {
             if matches!(end, ItemEnd::Queued(_)) {
                 let id = intent.id;
-                self.wait(Intent { place: None, ..intent }, limit);
+                let spent = intent.spent.saturating_add(inclusion.share(count));
+                self.wait(Intent { place: None, spent, ..intent }, limit);
                 if let Some(waiting) = self.queue.get_mut(&id) {
                     waiting.starved = if ran_dry && !voided { starved } else { flight.starved };
                     waiting.refusals = if voided { refusals } else { flight.refusals };

@@ -46,6 +46,7 @@ fn intent_of(id: u64, change: impl FnOnce(&mut NewIntent)) -> Event {
         place: None,
         inclusion: None,
         failure: None,
+        spent: U256::ZERO,
         created_at: UnixSeconds::default(),
         updated_at: UnixSeconds::default(),
     }))
@@ -389,20 +390,21 @@ fn voided(lane: &mut Lane) -> ItemEnd {
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
     let (nonce, fees) = (tx.nonce, tx.fees);
     let head = lane.view.as_ref().unwrap().head.number;
+    let (mined_at, next) = (head.saturating_add(1), nonce.saturating_add(1));
     let signed =
         |hash| SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(hash) };
     let own = signed(9);
     lane.step(Event::Recorded { nonce, flight: FLIGHT, signed: own, fees, voids: false });
     let void = signed(8);
     lane.step(Event::Recorded { nonce, flight: FLIGHT, signed: void, fees, voids: true });
-    lane.step(view(head + 4, nonce + 1));
-    let receipt = Receipt { tx_hash: B256::repeat_byte(8), ..receipt(head + 1) };
+    lane.step(view(head.saturating_add(4), next));
+    let receipt = Receipt { tx_hash: B256::repeat_byte(8), ..receipt(mined_at) };
     let hash = B256::repeat_byte(8);
     let look = Look::Found { hash, receipt, canonical: Canonical::Yes };
     let effects = lane.step(Event::Looked { nonce, attempts: 2, anchor: Canonical::Unknown, look });
     let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
     assert!(matches!(ends[..], [(IntentId(1), _)]));
-    lane.step(view(head + 5, nonce + 1));
+    lane.step(view(head.saturating_add(5), next));
     ends[0].1.clone()
 }
 
@@ -493,4 +495,33 @@ fn a_replacement_after_a_restart_makes_the_call_that_was_signed() {
     });
     let tx = tx.unwrap_or_else(|| panic!("{effects:?}"));
     assert_eq!((tx.target, tx.value), (TxTarget::To(signed.to), signed.value));
+}
+
+#[test]
+fn what_a_chain_lost_beyond_finality_goes_out_again_every_few_blocks() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(13, 6));
+    let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    assert_eq!(lane.step(view(14, 6)), []);
+    let alert = Effect::Alert(Alert::FinalityBroken { nonce: 5, was: 6 });
+    assert_eq!(lane.step(view(12, 5)), [alert, Effect::Restore(5..6)]);
+    assert_eq!(lane.step(view(13, 5)), []);
+    assert_eq!(lane.step(view(14, 5)), [Effect::Restore(5..6)]);
+    assert_eq!(lane.step(view(15, 6)), []);
+}
+
+#[test]
+fn what_failed_transactions_cost_comes_out_of_the_budget() {
+    let budget = U256::from(1_500_000);
+    let (mut lane, hash) = in_flight_of(|request| request.max_cost = Some(budget));
+    lane.step(view(13, 6));
+    let dry = Receipt { success: false, gas_used: 30_100, effective_gas_price: 20, ..receipt(11) };
+    let found = Look::Found { hash, receipt: dry, canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    lane.step(view(14, 6));
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
+    let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+    // 1,500,000 less 602,000, for 60,100 gas.
+    assert_eq!(tx.fees.max_fee(), 14);
 }
