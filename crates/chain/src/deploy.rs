@@ -183,7 +183,7 @@ async fn send(
         data,
         gas_limit: gas.saturating_add(gas.saturating_mul(GAS_MARGIN) / 100),
         fees: client.gas_price().await?.offer(),
-        authorizations: Vec::new(),
+        own_code: None,
     };
     let signed = signer
         .sign_transaction(&fields)

@@ -6,8 +6,8 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found,
-    GasEstimate, GasPrice, Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, Delegation, Effect, Found, GasEstimate,
+    GasPrice, Receipt, SendOutcome,
 };
 use futures_util::future::join_all;
 
@@ -216,9 +216,7 @@ impl LaneChain for ChainClient {
         let contracts = self.config().contracts.as_ref();
         let marketplace = contracts.map(|contracts| contracts.job_marketplace);
         let is_delegated = match self.delegation(sender).await {
-            Ok(Delegation::To(code)) => {
-                self.verify_contract(ContractKind::SelfBatch, code).await.is_ok()
-            }
+            Ok(Delegation::To(code)) => self.verify_self_batch(code).await.is_ok(),
             Ok(Delegation::None | Delegation::Contract) => false,
             Err(error) => {
                 tracing::warn!(

@@ -84,6 +84,8 @@ pub struct NewIntent {
     pub not_before: Option<UnixSeconds>,
     /// Given up if not broadcast by this chain time. Stops nothing that was.
     pub deadline: Option<UnixSeconds>,
+    /// Code the sender runs as its own from this transaction on (EIP-7702); the zero address ends that.
+    pub own_code: Option<Address>,
     /// What it is for, in the caller's words.
     pub label: String,
 }
@@ -110,6 +112,7 @@ impl NewIntent {
             repeat_safe: false,
             not_before: None,
             deadline: None,
+            own_code: None,
             label: String::new(),
         }
     }
@@ -310,9 +313,9 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
     }
     sql.prepare_cached(
         "INSERT INTO intents (idempotency_key, chain_id, sender, recipient, value, data, gas_limit,
-                              max_cost, worth, repeat_safe, not_before, deadline, label)
+                              max_cost, worth, repeat_safe, not_before, deadline, own_code, label)
          VALUES (:key, :chain_id, :sender, :recipient, :value, :data, :gas_limit,
-                 :max_cost, :worth, :repeat_safe, :not_before, :deadline, :label)
+                 :max_cost, :worth, :repeat_safe, :not_before, :deadline, :own_code, :label)
          RETURNING id",
     )
     .and_then(|mut insert| {
@@ -330,6 +333,7 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
                 ":repeat_safe": request.repeat_safe,
                 ":not_before": request.not_before.map(Sql),
                 ":deadline": request.deadline.map(Sql),
+                ":own_code": request.own_code.map(Sql),
                 ":label": request.label,
             },
             |row| get(row, "id"),
@@ -401,6 +405,7 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             repeat_safe: row.get("repeat_safe")?,
             not_before: get_option(row, "not_before")?,
             deadline: get_option(row, "deadline")?,
+            own_code: get_option(row, "own_code")?,
             label: row.get("label")?,
         },
         state: row.get("stands")?,

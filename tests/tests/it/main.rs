@@ -10,6 +10,7 @@
 mod admission;
 mod closing;
 mod crash;
+mod delegate;
 mod drops;
 mod fault_proxy;
 mod faults;

@@ -49,8 +49,8 @@ async fn insert_new(
     hold_queue(sql, lane).await?;
     let row = sqlx::query(
         "INSERT INTO intents (idempotency_key, chain_id, sender, recipient, value, data, gas_limit,
-                              max_cost, worth, repeat_safe, not_before, deadline, label)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                              max_cost, worth, repeat_safe, not_before, deadline, own_code, label)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (idempotency_key) DO NOTHING RETURNING id",
     )
     .bind(&request.idempotency_key)
@@ -65,6 +65,7 @@ async fn insert_new(
     .bind(request.repeat_safe)
     .bind(request.not_before.map(Sql))
     .bind(request.deadline.map(Sql))
+    .bind(request.own_code.map(Sql))
     .bind(&request.label)
     .fetch_optional(sql)
     .await?;
@@ -243,6 +244,7 @@ pub(super) fn read_intent(row: &PgRow) -> sqlx::Result<Intent> {
             repeat_safe: row.try_get("repeat_safe")?,
             not_before: get_option(row, "not_before")?,
             deadline: get_option(row, "deadline")?,
+            own_code: get_option(row, "own_code")?,
             label: row.try_get("label")?,
         },
         state: row.try_get("stands")?,
