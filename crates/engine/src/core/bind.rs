@@ -46,7 +46,7 @@ impl Lane {
                     waiting.denied = false;
                 }
                 if estimate.is_none() {
-                    waiting.hold(views);
+                    waiting.hold_briefly(views);
                 }
             }
         }
@@ -110,7 +110,11 @@ impl Lane {
         };
         waiting.is_asked = false;
         let failure = match answer {
-            Answer::NotFinal | Answer::Unavailable => {
+            Answer::Unavailable => {
+                waiting.hold_briefly(views);
+                return Vec::new();
+            }
+            Answer::NotFinal => {
                 waiting.hold(views);
                 return Vec::new();
             }
