@@ -3,11 +3,13 @@
 
 mod agreement;
 mod batches;
+mod calls;
 mod delegation;
 mod fake;
 mod fees;
 mod heads;
 mod logs;
+mod newest;
 mod nonces;
 mod sockets;
 
@@ -27,6 +29,7 @@ const OPTIONS: PoolOptions = PoolOptions {
     ejection: Duration::from_secs(60),
     look: Duration::from_millis(20),
     recheck: Duration::from_secs(60),
+    silence: Duration::from_secs(60),
 };
 
 /// For tests that wait for the deadline.
@@ -43,6 +46,10 @@ fn pool_with(endpoints: &[&Fake], options: PoolOptions) -> RpcPool {
 
 /// A client of a chain with contracts at addresses of no matter.
 fn client(endpoints: &[&Fake]) -> ChainClient {
+    client_with(endpoints, OPTIONS)
+}
+
+fn client_with(endpoints: &[&Fake], options: PoolOptions) -> ChainClient {
     let set = |name: &str| match name {
         "BASE_SEPOLIA_JOB_MARKETPLACE" => Some("0x1111111111111111111111111111111111111111"),
         "BASE_SEPOLIA_NODE_REGISTRY" => Some("0x2222222222222222222222222222222222222222"),
@@ -52,7 +59,7 @@ fn client(endpoints: &[&Fake]) -> ChainClient {
         ChainRegistry::load(&toml::Table::new(), |name| set(name).map(str::to_owned)).unwrap();
     let mut config = registry.get(ChainId(CHAIN)).unwrap().clone();
     config.rpc_urls = endpoints.iter().map(|fake| fake.url.clone()).collect();
-    ChainClient::with_options(config, OPTIONS)
+    ChainClient::with_options(config, options)
 }
 
 async fn price(pool: &RpcPool) -> Result<String, RpcError> {
