@@ -7,6 +7,8 @@ use crate::client::ChainClient;
 use crate::error::ChainError;
 use crate::types::{BlockTag, SessionState};
 
+const READING: &str = "reading a session";
+
 impl ChainClient {
     /// Id and state of the session with these terms. The contract hashes the terms itself; an id
     /// that differs from ours is an error.
@@ -29,9 +31,19 @@ impl ChainClient {
 
     /// State of a session by its id; [`crate::SessionStatus::None`] if it was never opened.
     pub async fn session(&self, id: SessionId, at: BlockTag) -> Result<SessionState, ChainError> {
-        const OPERATION: &str = "reading a session";
         let call = JobMarketplace::sessionsCall { sessionId: id.0 };
-        let session = self.view(OPERATION, self.marketplace()?, call, at).await?;
-        SessionState::try_from(session).map_err(|error| self.inconsistent(OPERATION, error))
+        let session = self.view(READING, self.marketplace()?, call, at).await?;
+        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
+    }
+
+    /// The same, as two endpoints say.
+    pub(super) async fn agreed_session(
+        &self,
+        id: SessionId,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
+        let call = JobMarketplace::sessionsCall { sessionId: id.0 };
+        let session = self.agreed_view(READING, self.marketplace()?, call, at).await?;
+        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
     }
 }
