@@ -62,7 +62,7 @@ impl Default for PoolOptions {
             ejection: Duration::from_secs(300),
             look: Duration::from_secs(1),
             recheck: Duration::from_secs(60),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_secs(30),
         }
     }
 }
