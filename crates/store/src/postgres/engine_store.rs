@@ -26,7 +26,7 @@ impl EngineStore for PgStore {
             })
             .await?;
         // Of an existing one too: the answer to its first submission may have been lost.
-        self.listener.announce(lane);
+        self.announce(lane);
         Ok(outcome)
     }
 
@@ -94,7 +94,10 @@ impl EngineStore for PgStore {
 
     /// One waiter for each lane and handle: a word wakes one.
     async fn submitted(&self, lane: LaneKey) {
-        self.listener.word_of(lane).await;
+        match &self.listener {
+            Some(listener) => listener.word_of(lane).await,
+            None => core::future::pending().await,
+        }
     }
 
     async fn record_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<Recorded> {
