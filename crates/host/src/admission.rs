@@ -91,6 +91,11 @@ impl Admission {
                 ),
             ));
         }
+        self.served(terms)
+    }
+
+    /// The model that terms name, if it is served here.
+    pub fn served(&self, terms: &SessionTerms) -> Result<&ServedModel, ApiError> {
         self.models.iter().find(|served| served.id() == terms.model).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::ModelNotFound,

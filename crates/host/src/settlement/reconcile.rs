@@ -10,6 +10,7 @@ use capstan_kit::Clock;
 use capstan_store::{
     Closing, Intent, IntentState, NewIntent, Session, SessionState, SessionStore, StoreError,
 };
+use capstan_wire::session::EndReason;
 use futures_util::StreamExt;
 use tracing::Instrument as _;
 
@@ -58,8 +59,6 @@ pub struct Pass {
     pub settling: usize,
     /// Of those, found closed and written down.
     pub finished: usize,
-    /// Open sessions whose close somebody else began.
-    pub closing: usize,
 }
 
 /// Compares the store with the chains.
@@ -120,19 +119,31 @@ impl Reconciler {
         Ok(pass)
     }
 
-    /// Open sessions that the chain says are closing or closed.
-    pub async fn closing_elsewhere(&self) -> Result<Vec<SessionKey>, StoreError> {
+    /// Open sessions that should end, whichever host serves them: past their expiry, or closing or
+    /// closed by what their chain says.
+    pub async fn due(&self) -> Result<Vec<(SessionKey, EndReason)>, StoreError> {
+        let now = self.clock.now();
+        let mut due = Vec::new();
         let mut by_chain: BTreeMap<ChainId, Vec<SessionKey>> = BTreeMap::new();
         for state in [SessionState::Open, SessionState::Detached] {
             for session in self.store.sessions_in(state).await? {
-                by_chain.entry(session.key.chain_id).or_default().push(session.key);
+                let key = session.key;
+                if session.terms.expiry <= now {
+                    due.push((key, EndReason::Expired));
+                } else {
+                    by_chain.entry(key.chain_id).or_default().push(key);
+                }
             }
         }
+        // A chain that is not configured here is another host's to send to.
+        due.retain(|(key, _)| self.chains.contains_key(&key.chain_id));
         // Each chain for itself: the challenge window of one does not wait for another's outage.
         let looks = by_chain
             .into_iter()
             .filter_map(|(id, keys)| self.chains.get(&id).map(|chain| closing_on(chain, keys)));
-        Ok(futures_util::future::join_all(looks).await.into_iter().flatten().collect())
+        let closing = futures_util::future::join_all(looks).await.into_iter().flatten();
+        due.extend(closing.map(|key| (key, EndReason::ClosedOnChain)));
+        Ok(due)
     }
 
     /// True once a refused intent has rested: a contract that refuses for good must not fill the

@@ -9,6 +9,7 @@
 
 mod ceiling;
 mod fixture;
+mod machines;
 mod meter;
 mod reference;
 mod session;
