@@ -111,7 +111,7 @@ impl Admission {
         let key = self.key(claim)?;
         let served = self.check_terms(claim.terms, now)?.clone();
         let state = chain
-            .session(key.session_id, BlockTag::Latest)
+            .session_of(&key, BlockTag::Latest)
             .await
             .map_err(|error| unreadable(chain, &error))?;
         match state.status {

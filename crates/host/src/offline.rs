@@ -45,13 +45,8 @@ impl Offline {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let outbox = Outbox::new(Arc::clone(&store), engine.clone(), host, chains.clone());
-        let reconciler = Reconciler {
-            store: Arc::clone(&store),
-            engine,
-            chains: chains.clone(),
-            clock,
-            funds: Funds::default(),
-        };
+        let (own, funds) = (Arc::clone(&store), Funds::default());
+        let reconciler = Reconciler::new(own, engine, chains.clone(), clock, funds);
         Self { store, chains, outbox, reconciler }
     }
 
@@ -93,7 +88,7 @@ pub async fn differences(
     let mut found = Vec::new();
     for session in unsettled(store).await? {
         let look = match chains.get(&session.key.chain_id) {
-            Some(chain) => chain.session(session.key.session_id, BlockTag::Latest).await.map(Some),
+            Some(chain) => chain.session_of(&session.key, BlockTag::Latest).await.map(Some),
             None => Ok(None),
         };
         if let Some((what, claimable)) = compare(&session, look) {

@@ -98,7 +98,7 @@ impl Host {
         }
         let front = FrontState::new(sessions.clone(), metrics, Arc::clone(&clock))
             .with_funds(funds.clone());
-        let reconciler = Arc::new(Reconciler { store, engine, chains, clock, funds });
+        let reconciler = Arc::new(Reconciler::new(store, engine, chains, clock, funds));
         Ok(Self { sessions, reconciler, front, watch, webhook })
     }
 
