@@ -232,19 +232,29 @@ pub struct IntentFilter {
     pub limit: Option<u32>,
 }
 
-/// Every intent that matches, page by page: a listing alone ends after [`PAGE`] of them. `after` and
-/// `limit` of the filter do not matter.
+/// Every intent that matches, oldest first. `after` and `limit` of the filter do not matter.
 pub async fn all_intents(
     store: &(impl EngineStore + ?Sized),
     filter: IntentFilter,
 ) -> Result<Vec<Intent>> {
-    let (mut all, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
+    newest_intents(store, filter, usize::MAX).await
+}
+
+/// The newest so many that match, oldest first, read page by page: a listing alone begins with the
+/// oldest, and ends after [`PAGE`] of them.
+pub async fn newest_intents(
+    store: &(impl EngineStore + ?Sized),
+    filter: IntentFilter,
+    limit: usize,
+) -> Result<Vec<Intent>> {
+    let (mut newest, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
     loop {
         let page = IntentFilter { after, limit: Some(PAGE), ..filter.clone() };
         let found = store.intents(page).await?;
-        let Some(last) = found.last() else { return Ok(all) };
+        let Some(last) = found.last() else { return Ok(newest) };
         after = Some(last.id);
-        all.extend(found);
+        newest.extend(found);
+        newest.drain(..newest.len().saturating_sub(limit));
     }
 }
 

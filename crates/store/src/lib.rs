@@ -40,7 +40,7 @@ pub use error::{Result, StoreError};
 pub use flights::{FlightId, FlightState, ItemEnd, OpenFlight};
 pub use intents::{
     Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
-    IntentState, Limits, NewIntent, Place, all_intents,
+    IntentState, Limits, NewIntent, Place, all_intents, newest_intents,
 };
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
 #[cfg(feature = "memory")]

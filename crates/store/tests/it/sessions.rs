@@ -7,7 +7,7 @@ use capstan_base::{ChainId, U256};
 use capstan_store::{
     Closing, Failure, FailureCode, Intent, IntentFilter, Limits, NewIntent, SessionInsert,
     SessionState, SessionStore, SettleOutcome, Store, StoreError, Transition, VoucherOutcome,
-    all_intents,
+    all_intents, newest_intents,
 };
 
 use crate::samples::{
@@ -215,6 +215,8 @@ async fn every_intent_is_listed_beyond_the_first_page() {
     assert_eq!(store.intents(IntentFilter::default()).await.unwrap().len(), 1000);
     let all = all_intents(&store, IntentFilter::default()).await.unwrap();
     assert!(all.len() == 1001 && all.is_sorted_by_key(|intent| intent.id));
+    let newest = newest_intents(&store, IntentFilter::default(), 3).await.unwrap();
+    assert_eq!(newest, all[998..]);
     let failed = IntentFilter { chain_id: Some(ChainId(1)), ..IntentFilter::default() };
     assert_eq!(all_intents(&store, failed).await.unwrap(), []);
 }

@@ -1,6 +1,6 @@
 //! `capstan registration status`: what each chain says of this host.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use capstan_base::Address;
 use capstan_chain::ChainClient;
 use capstan_store::SessionStore;
@@ -57,6 +57,7 @@ pub async fn run(args: StatusArgs, global: &Global, output: &Output) -> Result<(
     output.answer(lines.join("\n"), &json!(values));
     match unreadable {
         0 => Ok(()),
+        all if all == chains.len() => bail!("no chain can be read"),
         some => {
             Err(PartialError(format!("{some} of {} chains cannot be read", chains.len())).into())
         }
