@@ -124,7 +124,10 @@ impl Host {
         let watch = Arc::new(self.watch);
         tasks.spawn("watch balances", Backoff::new(FOLLOW_EVERY, SLOWEST_RETRY), move |stop| {
             let watch = Arc::clone(&watch);
-            async move { watch.run(&stop).await }
+            async move {
+                watch.run(&stop).await;
+                Ok::<_, StoreError>(())
+            }
         });
         let drained = CancellationToken::new();
         let sessions = self.sessions.clone();

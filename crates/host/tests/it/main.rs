@@ -18,3 +18,4 @@ mod settling;
 mod stage;
 mod table;
 mod upstream;
+mod watch;

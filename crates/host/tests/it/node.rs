@@ -94,6 +94,7 @@ impl Chain {
             "eth_chainId" => json!(U64::from(84532)),
             "eth_getBlockByNumber" => self.block(self.height(&params[0])),
             "eth_getBalance" => json!(self.balance),
+            "eth_getCode" => json!("0x"),
             "eth_gasPrice" | "eth_maxPriorityFeePerGas" => json!("0x1"),
             "eth_call" => {
                 let to: Address = serde_json::from_value(params[0]["to"].clone()).unwrap();
