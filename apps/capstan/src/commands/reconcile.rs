@@ -242,3 +242,16 @@ impl Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_that_read_nothing_is_no_agreement() {
+        let report = |asked, unreadable| Report { asked, unreadable, ..Report::default() };
+        assert!(report(0, 0).end().is_ok() && report(5, 0).end().is_ok());
+        assert!(report(5, 2).end().unwrap_err().is::<PartialError>());
+        assert!(!report(5, 5).end().unwrap_err().is::<PartialError>());
+    }
+}

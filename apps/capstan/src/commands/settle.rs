@@ -187,3 +187,17 @@ async fn over(store: &dyn SessionStore, id: SessionId, output: &Output) -> Resul
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_tells_by_its_code_what_was_left() {
+        assert!(end(0, 0, 0).is_ok() && end(3, 0, 0).is_ok());
+        assert!(!end(0, 2, 0).unwrap_err().is::<PartialError>(), "nothing is done");
+        for (settled, under_way, left_out) in [(1, 2, 0), (0, 0, 1), (2, 0, 1), (0, 2, 1)] {
+            assert!(end(settled, under_way, left_out).unwrap_err().is::<PartialError>());
+        }
+    }
+}

@@ -67,7 +67,35 @@ fn major(version: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use capstan_store::{EngineStore as _, LaneKey};
+
     use super::*;
+    use crate::output::Output;
+
+    async fn checked(shared: &StoreSettings) -> (usize, usize) {
+        let output = Output::new(true);
+        let mut checks = Checks { output: &output, failed: 0, warned: 0 };
+        check(&mut checks, shared).await;
+        (checks.failed, checks.warned)
+    }
+
+    #[tokio::test]
+    async fn a_shared_store_is_looked_at_and_left_as_it_is() {
+        let Some(server) = capstan_test_postgres::start() else { return };
+        let url = server.database("capstan").parse().unwrap();
+        let shared = StoreSettings { url, machine: "here".to_owned() };
+        assert_eq!(checked(&shared).await, (0, 1), "no schema yet");
+        assert_eq!(checked(&shared).await, (0, 1), "and none was made");
+        let store = PgStore::connect(&shared.url, "here").await.unwrap();
+        let chain_id = capstan_base::ChainId(7);
+        let lane = LaneKey { chain_id, sender: capstan_base::Address::ZERO };
+        store.acquire_lane(lane, "engine", core::time::Duration::from_secs(9)).await.unwrap();
+        assert_eq!(checked(&shared).await, (0, 0));
+        server.sql("capstan", "INSERT INTO capstan_schema (version) VALUES (999)");
+        assert_eq!(checked(&shared).await, (1, 0));
+        let url = "postgres://me@127.0.0.1:1/none".parse().unwrap();
+        assert_eq!(checked(&StoreSettings { url, ..shared }).await, (1, 0));
+    }
 
     #[test]
     fn a_servers_version_is_known_by_its_major() {
