@@ -30,8 +30,6 @@ const RETRY_AFTER: u64 = 30;
 /// Why a settlement is not written down yet. Every case is looked at again.
 #[derive(Debug, thiserror::Error)]
 enum FinishError {
-    #[error("chain {0} is not configured any more")]
-    NoChain(ChainId),
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error(transparent)]
@@ -217,7 +215,8 @@ impl Reconciler {
     async fn finish(&self, session: &Session) -> Result<bool, FinishError> {
         let key = session.key;
         let Some(intent) = session.settle_intent else { return Ok(false) };
-        let chain = self.chains.get(&key.chain_id).ok_or(FinishError::NoChain(key.chain_id))?;
+        // Not configured any more, or left out by whoever asks: it waits, and is told where it is.
+        let Some(chain) = self.chains.get(&key.chain_id) else { return Ok(false) };
         let Some(intent) = self.store.intent(intent).await? else { return Ok(false) };
         let (mut mined, mut closing, mut ours) = (None, None, None);
         match outcome(&intent) {
