@@ -245,3 +245,25 @@ async fn an_end_claims_what_is_stored_if_that_is_more_than_the_meter_knows() {
     let data = stage.claimed().await.unwrap().request.data;
     assert_eq!(calls::claimed_in(&data), Some(units(6)));
 }
+
+#[tokio::test]
+async fn a_session_is_due_once_it_closes_at_its_marketplace_or_has_expired() {
+    let node = Node::start(chain(100, 95)).await;
+    // The marketplace that is configured now is another than the session's.
+    let chains = chains(node.config(Address::repeat_byte(0x0c)));
+    let stage = Stage::new(5, 1000, per_token(1, 1), config()).await;
+    let clock = Arc::new(ManualClock::new(UnixSeconds::new(1000).unwrap()));
+    let following = |chains: &BTreeMap<_, _>| {
+        let (store, engine) = (Arc::new(stage.store.clone()), engine(&stage.store));
+        let clock: Arc<ManualClock> = Arc::clone(&clock);
+        Reconciler::new(store, engine, chains.clone(), clock, Funds::default())
+    };
+    let reconciler = following(&chains);
+    assert_eq!(reconciler.due().await.unwrap(), []);
+    node.chain().closed.insert(stage.key, (90, THEIRS));
+    assert_eq!(reconciler.due().await.unwrap(), [(stage.key, EndReason::ClosedOnChain)]);
+    clock.set(stage.terms.expiry);
+    assert_eq!(reconciler.due().await.unwrap(), [(stage.key, EndReason::Expired)]);
+    let without = following(&BTreeMap::new());
+    assert_eq!(without.due().await.unwrap(), [], "another machine has its chain");
+}
