@@ -8,7 +8,7 @@ use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::Call;
 use capstan_engine::{Engine, Outcome};
 use capstan_store::{
-    Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, SessionStore,
+    Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, SessionStore, all_intents,
 };
 
 /// States of an intent that is not over.
@@ -119,7 +119,7 @@ pub async fn unfinished(
     let mut all = Vec::new();
     for state in UNFINISHED {
         let filter = IntentFilter { chain_id, state: Some(state), ..IntentFilter::default() };
-        all.extend(store.intents(filter).await?);
+        all.extend(all_intents(store, filter).await?);
     }
     all.sort_by_key(|intent| intent.id);
     Ok(all)

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{Sql, get, get_option, text_enum};
+use crate::engine_store::EngineStore;
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, read_inclusion};
 use crate::lanes::LaneKey;
@@ -218,6 +219,18 @@ impl Intent {
     }
 }
 
+/// What an intent may cost and is worth from now on; see [`NewIntent::max_cost`] and
+/// [`NewIntent::worth`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The intent.
+    pub id: IntentId,
+    /// Most that gas may cost.
+    pub max_cost: Option<U256>,
+    /// Wei the effect is worth.
+    pub worth: Option<U256>,
+}
+
 /// Which intents to list, oldest first. `None` means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntentFilter {
@@ -231,6 +244,32 @@ pub struct IntentFilter {
     pub after: Option<IntentId>,
     /// At most this many; 1000 if `None`.
     pub limit: Option<u32>,
+}
+
+/// Every intent that matches, oldest first. `after` and `limit` of the filter do not matter.
+pub async fn all_intents(
+    store: &(impl EngineStore + ?Sized),
+    filter: IntentFilter,
+) -> Result<Vec<Intent>> {
+    newest_intents(store, filter, usize::MAX).await
+}
+
+/// The newest so many that match, oldest first, read page by page: a listing alone begins with the
+/// oldest, and ends after [`PAGE`] of them.
+pub async fn newest_intents(
+    store: &(impl EngineStore + ?Sized),
+    filter: IntentFilter,
+    limit: usize,
+) -> Result<Vec<Intent>> {
+    let (mut newest, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
+    loop {
+        let page = IntentFilter { after, limit: Some(PAGE), ..filter.clone() };
+        let found = store.intents(page).await?;
+        let Some(last) = found.last() else { return Ok(newest) };
+        after = Some(last.id);
+        newest.extend(found);
+        newest.drain(..newest.len().saturating_sub(limit));
+    }
 }
 
 /// One line of an intent's story, beside its attempts.
@@ -341,6 +380,21 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
     })
     .map(|id| IntentOutcome::Created(IntentId(id)))
     .map_err(StoreError::statement(OPERATION))
+}
+
+/// Writes limits to those intents that are queued; gives how many that are.
+pub(crate) fn limit_queued(sql: &Connection, limits: &[Limits]) -> Result<usize> {
+    let mut changed = 0_usize;
+    for Limits { id, max_cost, worth } in limits {
+        let rows = sql
+            .prepare_cached(
+                "UPDATE intents SET max_cost = ?2, worth = ?3 WHERE id = ?1 AND state = 'queued'",
+            )
+            .and_then(|mut update| update.execute((Sql(id.0), max_cost.map(Sql), worth.map(Sql))))
+            .map_err(StoreError::statement("change limits"))?;
+        changed = changed.saturating_add(rows);
+    }
+    Ok(changed)
 }
 
 pub(crate) fn find_intent(sql: &Connection, id: IntentId) -> Result<Option<Intent>> {

@@ -17,6 +17,7 @@ mod faults;
 mod frames;
 mod hosts;
 mod http;
+mod left_behind;
 mod many;
 mod openai_client;
 mod operations;

@@ -49,7 +49,7 @@ pub struct PoolOptions {
     /// outage, or a head that leaps, ends it at once.
     pub recheck: Duration,
     /// How long an endpoint that answers nothing of what two have to say is waited for, before what
-    /// one other shows is enough. Default 1 min: a hiccup passes sooner, and one that is down for
+    /// one other shows is enough. Default 30 s: a hiccup passes sooner, and one that is down for
     /// good must not hold settlements up for ever.
     pub silence: Duration,
 }

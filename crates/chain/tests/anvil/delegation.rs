@@ -79,7 +79,7 @@ async fn the_first_batch_brings_the_code_along_and_one_bad_call_fails_alone() {
         panic!("{outcomes:?}")
     };
     assert_eq!(decode_revert(reason), "AmountAboveDeposit { amount: 1000001, deposit: 1000000 }");
-    assert!(client.closing_in(terms[0].id(), &receipt).unwrap().is_some());
+    assert!(client.closing_in(&chain.key(terms[0].id()), &receipt).unwrap().is_some());
     assert_eq!(client.balance(to).await.unwrap(), ETHER);
 
     // From now on an ordinary transaction will do; a stranger's is refused by the code.

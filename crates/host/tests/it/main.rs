@@ -9,9 +9,13 @@
 
 mod ceiling;
 mod fixture;
+mod machines;
 mod meter;
+mod node;
 mod reference;
 mod session;
+mod settling;
 mod stage;
 mod table;
 mod upstream;
+mod watch;

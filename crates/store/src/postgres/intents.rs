@@ -13,7 +13,7 @@ use crate::error::{Result, StoreError};
 use crate::flights::FlightId;
 use crate::intents::{
     Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
-    NewIntent, PAGE, Place,
+    Limits, NewIntent, PAGE, Place,
 };
 use crate::lanes::LaneKey;
 
@@ -112,6 +112,25 @@ pub(super) async fn list_intents(
     .await;
     rows.and_then(|rows| rows.iter().map(read_intent).collect())
         .map_err(StoreError::statement("list intents"))
+}
+
+/// Writes limits to those intents that are queued; gives how many that are.
+pub(super) async fn limit_queued(sql: &mut PgConnection, limits: &[Limits]) -> Result<usize> {
+    let mut changed = 0_u64;
+    for Limits { id, max_cost, worth } in limits {
+        let update = sqlx::query(
+            "UPDATE intents SET max_cost = $2, worth = $3 WHERE id = $1 AND state = 'queued'",
+        );
+        let rows = update
+            .bind(Sql(id.0))
+            .bind(max_cost.map(Sql))
+            .bind(worth.map(Sql))
+            .execute(&mut *sql)
+            .await
+            .map_err(StoreError::statement("change limits"))?;
+        changed = changed.saturating_add(rows.rows_affected());
+    }
+    Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
 /// What happened to an intent beside its attempts, oldest first.
