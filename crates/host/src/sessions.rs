@@ -80,8 +80,11 @@ impl Sessions {
             let key = record.key;
             if self.start_stored(record.clone()).is_some() {
                 resumed += 1;
-            } else if let Err(error) = self.settle_stored(record).await {
-                tracing::error!(session = %key.session_id, %error, "session not settled");
+            } else {
+                let span = self.span(key, &record.terms);
+                if let Err(error) = self.settle_stored(record).await {
+                    span.in_scope(|| tracing::error!(%error, "session not settled"));
+                }
             }
         }
         Ok(resumed)
@@ -153,10 +156,9 @@ impl Sessions {
         }
         let Admitted { served, price, deposit, .. } = admitted;
         let meter = Meter::new(key.session_id, price, deposit, self.config().window);
-        tracing::info!(
-            chain_id = key.chain_id.0, session = %key.session_id, model = served.name, %deposit,
-            "session admitted"
-        );
+        self.span(key, claim.terms).in_scope(|| {
+            tracing::info!(model = served.name, %deposit, "session admitted");
+        });
         let actor = SessionActor::new(
             self.shared.context.clone(),
             key,
@@ -166,15 +168,23 @@ impl Sessions {
             self.expiry_instant(claim.terms),
             EndReason::Idle,
         );
-        Ok((key, self.start(key, actor)))
+        Ok((key, self.start(key, actor, self.span(key, claim.terms))))
+    }
+
+    /// What every line about a session carries.
+    fn span(&self, key: SessionKey, terms: &SessionTerms) -> tracing::Span {
+        span(&self.shared.context.chains, key, terms.token)
     }
 
     fn start_stored(&self, record: Session) -> Option<SessionHandle> {
         let key = record.key;
+        let span = self.span(key, &record.terms);
+        let _entered = span.enter();
         let served = self.admission().models.iter().find(|s| s.id() == record.terms.model);
         let Some(served) = served.cloned() else {
-            tracing::warn!(session = %key.session_id, model = %record.terms.model,
-                "stored session's model is not served any more");
+            tracing::warn!(
+                model = %record.terms.model, "stored session's model is not served any more"
+            );
             return None;
         };
         // Top-ups are read again when they are needed.
@@ -186,7 +196,7 @@ impl Sessions {
         if let Some(voucher) = record.voucher
             && let Err(error) = meter.resume(voucher, record.tally)
         {
-            tracing::error!(session = %key.session_id, %error, "stored tally is torn");
+            tracing::error!(%error, "stored tally is torn");
             return None;
         }
         let expires = self.expiry_instant(&record.terms);
@@ -199,7 +209,7 @@ impl Sessions {
             expires,
             EndReason::HostRestart,
         );
-        Some(self.start(key, actor))
+        Some(self.start(key, actor, span.clone()))
     }
 
     /// Settles a stored session that cannot be served on: its model is gone, or its tally is torn.
@@ -208,14 +218,14 @@ impl Sessions {
         let (key, terms) = (record.key, &record.terms);
         let reason = EndReason::HostRestart;
         let context = &self.shared.context;
-        let span = span(&context.chains, key, terms.token);
+        let span = self.span(key, terms);
         let end = context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason);
         end.instrument(span.clone()).await?;
         span.in_scope(|| tracing::info!(%claim, "session that cannot be served on is settled"));
         Ok(())
     }
 
-    fn start(&self, key: SessionKey, actor: SessionActor) -> SessionHandle {
+    fn start(&self, key: SessionKey, actor: SessionActor, span: tracing::Span) -> SessionHandle {
         let (handle, mailbox) = SessionHandle::channel();
         let mut running = self.running();
         // Two peers may have been admitted at once: the first one's session is the session.
@@ -224,14 +234,16 @@ impl Sessions {
         }
         running.insert(key, handle.clone());
         let sessions = self.clone();
-        self.shared.tasks.spawn(async move {
-            let run = tokio::spawn(actor.run(mailbox)).await;
+        let task = actor.run(mailbox).instrument(span.clone());
+        let run = async move {
+            let run = tokio::spawn(task).await;
             sessions.running().remove(&key);
             if let Err(error) = run {
-                tracing::error!(session = %key.session_id, %error, "session's task failed");
+                tracing::error!(%error, "session's task failed");
                 sessions.take_up_again(key).await;
             }
-        });
+        };
+        self.shared.tasks.spawn(run.instrument(span));
         handle
     }
 
