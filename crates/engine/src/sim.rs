@@ -23,11 +23,13 @@ mod report;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod trace;
 mod world;
 
 pub use recovery::{Cause, recovery};
 pub use report::{Outcome, Violation};
+pub use totals::{Totals, caught};
 
 use steps::Step;
 use world::World;
