@@ -104,3 +104,6 @@ impl Batching for ContractBatches {
         outcomes.into_iter().map(own).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

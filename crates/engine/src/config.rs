@@ -133,3 +133,6 @@ impl EngineConfig {
         self.chains.get(&chain_id).unwrap_or(&self.default)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 mod ceiling;
 mod fixture;
 mod meter;
+mod outbox;
 mod reference;
 mod session;
 mod stage;
