@@ -147,6 +147,7 @@ pub fn value(intent: &Intent) -> Value {
         "shares_with": intent.place.map(|place| place.items.saturating_sub(1)),
         "max_cost": request.max_cost.map(|wei| wei.to_string()),
         "worth": request.worth.map(|wei| wei.to_string()),
+        "repeat_safe": request.repeat_safe,
         "not_before": request.not_before,
         "deadline": request.deadline,
         "created_at": intent.created_at,
