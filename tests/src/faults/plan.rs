@@ -205,6 +205,11 @@ impl Plan {
         }
     }
 
+    /// So many milliseconds in which endpoints do no harm, for what else goes wrong to happen in.
+    pub fn quiet(millis: u64) -> Vec<Phase> {
+        vec![Phase { lasts: Duration::from_millis(millis), rules: vec![Vec::new()] }]
+    }
+
     /// A run in which nothing goes wrong, to add to.
     pub fn calm(seed: u64, sessions: usize, transfers: usize) -> Self {
         Self {

@@ -8,11 +8,13 @@
 )]
 
 mod admission;
+mod batches;
 mod closing;
 mod crash;
 mod drops;
 mod fault_proxy;
 mod faults;
+mod figures;
 mod frames;
 mod hosts;
 mod http;
@@ -27,6 +29,8 @@ mod registration;
 mod renting;
 mod slow_reader;
 mod startup;
+mod telling;
 mod two_chains;
 mod upstream;
 mod vouchers;
+mod worth;
