@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use capstan_base::UnixSeconds;
+use capstan_chain::bindings::decode_revert;
+use capstan_chain::types::Bytes;
 use capstan_store::{
     Attempt, HistoryRow, Intent, IntentFilter, IntentId, IntentState, SessionStore,
 };
@@ -80,8 +82,10 @@ impl Story {
         // Attempts and notes in the order they happened.
         let attempts =
             self.attempts.iter().map(|attempt| (attempt.signed.signed_at, told(attempt)));
-        let notes =
-            self.history.iter().map(|row| (row.at, format!("{}: {}", row.what, row.detail)));
+        let notes = self
+            .history
+            .iter()
+            .map(|row| (row.at, format!("{}: {}", row.what, words(&row.detail))));
         let mut events: Vec<(UnixSeconds, String)> = attempts.chain(notes).collect();
         events.sort_by_key(|(at, _)| *at);
         lines.extend(events.into_iter().map(|(at, event)| format!("  {at}  {event}")));
@@ -109,7 +113,7 @@ impl Story {
     fn end(&self) -> String {
         let at = self.intent.updated_at;
         if let Some(failure) = &self.intent.failure {
-            return format!("  {at}  given up ({}): {}", failure.code, failure.detail);
+            return format!("  {at}  given up ({}): {}", failure.code, words(&failure.detail));
         }
         let Some(mined) = self.intent.inclusion else {
             let next = match self.intent.state {
@@ -143,10 +147,16 @@ impl Story {
         if let Some(fields) = value.as_object_mut() {
             fields.insert("data".into(), json!(self.intent.request.data));
             fields.insert("neighbours".into(), json!(self.neighbours));
+            if let Some(failure) = &self.intent.failure {
+                fields["failure"]["reason"] = json!(words(&failure.detail));
+            }
             fields.insert("attempts".into(), self.attempts.iter().map(attempt_value).collect());
             let notes = self.history.iter();
             let notes = notes
-                .map(|row| json!({ "at": row.at, "what": row.what, "detail": row.detail }))
+                .map(|row| {
+                    let (at, what, detail) = (row.at, &row.what, &row.detail);
+                    json!({ "at": at, "what": what, "detail": detail, "reason": words(detail) })
+                })
                 .collect();
             fields.insert("history".into(), notes);
         }
@@ -170,6 +180,12 @@ async fn neighbours(store: &dyn SessionStore, intent: &Intent) -> Result<Vec<Int
         });
         found.extend(same.map(|other| other.id));
     }
+}
+
+/// Revert data in the contract's own words; every other detail as it is.
+fn words(detail: &str) -> String {
+    let data = detail.starts_with("0x").then(|| detail.parse::<Bytes>().ok()).flatten();
+    data.map_or_else(|| detail.to_owned(), |data| decode_revert(&data))
 }
 
 fn list(ids: &[IntentId]) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use capstan_base::{Address, ChainId, U256};
-use capstan_chain::{BlockTag, ChainClient, ChainError};
+use capstan_chain::{BlockTag, ChainClient, ChainConfig, ChainError};
 use capstan_kit::{Clock, causes};
 use capstan_store::{SessionState, SessionStore, StoreError};
 use serde_json::json;
@@ -42,6 +42,8 @@ impl Watch {
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut alarms: BTreeMap<_, _> =
             self.chains.keys().map(|id| (*id, Alarm::new(self.least))).collect();
+        // Nothing is told while all is well, and a rule may still look at it.
+        self.chains.values().for_each(|chain| show_low(chain.config(), false));
         loop {
             // At once: one that does not answer keeps nobody waiting.
             let looks = alarms.iter_mut().map(|(id, alarm)| self.look(*id, alarm));
@@ -125,8 +127,7 @@ impl Watch {
                 tracing::error!(chain_id, chain = name, token, %balance, runway, "{text}");
             }
         }
-        let low = if standing == Standing::Funded { 0.0 } else { 1.0 };
-        metrics::gauge!("capstan_low_balance", "chain" => config.name.clone()).set(low);
+        show_low(config, standing != Standing::Funded);
         if let Some(webhook) = &self.webhook {
             webhook.tell(json!({
                 "event": "balance",
@@ -170,4 +171,9 @@ impl Watch {
 /// Whole units: gauges are floats, and dashboards are read by people.
 fn whole(amount: U256, decimals: u8) -> f64 {
     f64::from(amount) / 10_f64.powi(i32::from(decimals))
+}
+
+fn show_low(config: &ChainConfig, low: bool) {
+    let low = f64::from(u8::from(low));
+    metrics::gauge!("capstan_low_balance", "chain" => config.name.clone()).set(low);
 }
