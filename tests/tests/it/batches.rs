@@ -54,12 +54,16 @@ async fn sessions_that_end_together_share_transactions_and_a_poisoned_one_fails_
         renter.to_end().await;
         renters.push(renter);
     }
+    // One goes alone, and stays on its way: nothing is mined.
+    scene.chain().anvil.rpc("evm_setAutomine", json!([false])).await;
+    renters[0].end().await;
+    let first = scene.intent_of(&renters[0].paper).await;
+    scene.explained(first, |story| story["attempts"][0]["broadcast"] == "accepted").await;
     scene.host.kill().await;
     let due = now() + DUE;
     let poisoned = submit(&scene, poisoned(&poison)).await;
-    scene.chain().anvil.rpc("evm_setAutomine", json!([false])).await;
 
-    // Nobody comes back: all end, the first goes alone, the others gather behind it.
+    // Nobody comes back: all end, and gather behind the one on its way.
     scene.restart().await;
     let mut numbers = BTreeSet::new();
     for renter in &renters {
@@ -76,10 +80,13 @@ async fn sessions_that_end_together_share_transactions_and_a_poisoned_one_fails_
     assert!(transactions.len() < SESSIONS, "{transactions:?}");
     let story = scene.explained(poisoned, |story| story["state"] == "failed").await;
     assert_eq!(story["failure"]["code"], "reverted", "{story:#}");
-    let why = story["failure"]["detail"].as_str().unwrap();
+    let why = story["failure"]["reason"].as_str().unwrap();
     assert!(why.contains("AmountAboveDeposit"), "{story:#}");
     let history = story["history"].as_array().unwrap();
-    assert!(history.iter().any(|row| row["what"] == "isolated"), "{story:#}");
+    assert!(
+        history.iter().any(|row| row["what"] == "isolated" && row["reason"] == why),
+        "{story:#}"
+    );
     assert!(scene.closings(&poison).await.is_empty());
     for renter in &renters {
         assert_eq!(scene.closings(&renter.paper).await.len(), 1, "closed once");
