@@ -36,7 +36,7 @@ pub trait Batching: fmt::Debug + Send + Sync + 'static {
     /// One call that makes all of these, two or more of one group, in this order; `None` if it
     /// cannot be done.
     fn merge(&self, sender: Address, calls: &[Call]) -> Option<Call>;
-    /// What became of each, from the receipt of the merged call.
+    /// What became of each, from the receipt of the merged call, whatever is configured by then.
     fn outcomes(&self, sender: Address, calls: &[Call], receipt: &Receipt) -> Vec<ItemOutcome>;
 }
 
@@ -93,15 +93,18 @@ impl Batching for ContractBatches {
         batch::merge(kind, &calls.iter().collect::<Vec<_>>())
     }
 
+    /// Whichever way the calls went, only the contract that made them can have left its word: the
+    /// account may have ended its delegation since, and the marketplace be another.
     fn outcomes(&self, sender: Address, calls: &[Call], receipt: &Receipt) -> Vec<ItemOutcome> {
-        let kind = calls.first().and_then(|call| self.kind(sender, call));
-        let Some(kind) = kind else { return Vec::new() };
-        let outcomes = batch::outcomes(kind, &calls.iter().collect::<Vec<_>>(), receipt);
-        let own = |outcome| match outcome {
-            batch::ItemOutcome::Done => ItemOutcome::Done,
-            batch::ItemOutcome::Failed { reason } => ItemOutcome::Failed(reason.to_string()),
+        let calls: Vec<&Call> = calls.iter().collect();
+        let own = batch::outcomes(BatchKind::SelfCall { account: sender }, &calls, receipt);
+        let native = calls.first().and_then(|call| batch::native_kind(call));
+        let native = native.map(|kind| batch::outcomes(kind, &calls, receipt));
+        let either = |(own, native)| match (own, native) {
+            (batch::ItemOutcome::Done, _) | (_, batch::ItemOutcome::Done) => ItemOutcome::Done,
+            (_, batch::ItemOutcome::Failed { reason }) => ItemOutcome::Failed(reason.to_string()),
         };
-        outcomes.into_iter().map(own).collect()
+        own.clone().into_iter().zip(native.unwrap_or(own)).map(either).collect()
     }
 }
 

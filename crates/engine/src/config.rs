@@ -14,6 +14,9 @@ const FASTEST_POLL: Duration = Duration::from_millis(100);
 /// been given (EIP-7702). What is not used is not paid.
 pub(crate) const TRANSFER_GAS: u64 = 50_000;
 
+/// Largest calldata: pools refuse a transaction above 128 KiB, and the envelope takes some of it.
+pub(crate) const MAX_DATA: usize = 127 * 1024;
+
 /// When intents that can share a transaction go out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchPolicy {

@@ -21,6 +21,7 @@ mod gaps;
 mod lane;
 mod look;
 mod queue;
+mod shared_gas;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -14,15 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::chain::LaneChain;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, MAX_DATA};
 use crate::error::{EngineError, Result};
 use crate::lane::Worker;
 use crate::names::Names;
 use crate::signer::LaneSigner;
 use crate::waiters::{Outcome, Waiters};
-
-/// Largest calldata: pools refuse a transaction above 128 KiB, and the envelope takes some of it.
-const MAX_DATA: usize = 127 * 1024;
 
 /// Pause between looks at an intent that another engine may have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use alloy_primitives::Bytes;
 use capstan_chain::{BlockTag, ChainError, Finality};
 use capstan_kit::Clock;
 use capstan_store::{EngineStore, Fence, IntentId, LaneKey, StoreError};
@@ -137,7 +138,8 @@ impl Worker {
         let carried = snapshot.flights.iter().flat_map(|flight| &flight.intents);
         carried.for_each(|intent| self.names.learn(intent));
         let batching = self.chain.batching(self.key.sender).await;
-        let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot);
+        let call_of = |raw: &Bytes| self.signer.call_of(raw);
+        let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot, &call_of);
         Ok(Running { lane, fence, newest: None })
     }
 

@@ -83,6 +83,20 @@ pub(crate) fn alert(key: LaneKey, alert: &Alert) {
             tracing::warn!(chain_id, %sender, %intent, reason, "a node refuses an attempt");
             REFUSED
         }
+        Alert::NonceUnexplained { intent, nonce } => {
+            tracing::error!(
+                chain_id, %sender, %intent, nonce,
+                "no endpoint can say what used a nonce; the intent waits for one that keeps history"
+            );
+            "nonce_unexplained"
+        }
+        Alert::FinalityBroken { nonce, was } => {
+            tracing::error!(
+                chain_id, %sender, nonce, was,
+                "blocks that were final are gone; what they held is sent again"
+            );
+            "finality_broken"
+        }
         Alert::NonceUsedByAnother { intent, nonce } => {
             tracing::error!(
                 chain_id, %sender, %intent, nonce,

@@ -65,6 +65,8 @@ CREATE TABLE new_intents (
     success         INTEGER CHECK (success IN (0, 1)),
     failure_code    TEXT,
     failure_detail  TEXT,
+    -- Wei its shares of transactions cost that are final and did not do it: `max_cost` counts them.
+    spent           BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(spent) = 32),
     created_at      INTEGER NOT NULL DEFAULT (unixepoch()),
     updated_at      INTEGER NOT NULL DEFAULT (unixepoch()),
     CHECK ((state IN ('in_flight', 'final')) = (flight_id IS NOT NULL)),

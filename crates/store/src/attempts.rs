@@ -1,5 +1,7 @@
 //! Attempts: signed transactions, stored before they are broadcast.
 
+use core::ops::Range;
+
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256, UnixSeconds};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -8,7 +10,7 @@ use crate::columns::{Sql, get, get_option, text_enum};
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, FlightState, create_flight, flight_at, flight_state, items_of};
 use crate::intents::{IntentId, IntentState, find_intent};
-use crate::lanes::{Fence, check_fence, use_nonce};
+use crate::lanes::{Fence, LaneKey, check_fence, use_nonce};
 use crate::store::Store;
 
 text_enum! {
@@ -211,6 +213,27 @@ pub(crate) fn attempts_of_flight(sql: &Connection, flight: FlightId) -> Result<V
          WHERE attempts.flight_id = ?1 ORDER BY number",
         flight.0,
     )
+}
+
+/// The mined attempts of a lane's final flights at these nonces, by nonce, at most 256.
+pub(crate) fn mined_attempts(
+    sql: &Connection,
+    lane: LaneKey,
+    nonces: &Range<u64>,
+) -> Result<Vec<Attempt>> {
+    let rows = || {
+        let mut rows = sql.prepare_cached(
+            "SELECT attempts.*, flights.nonce FROM flights
+             JOIN attempts ON attempts.flight_id = flights.id AND attempts.tx_hash = flights.tx_hash
+             WHERE chain_id = ?1 AND sender = ?2 AND nonce >= ?3 AND nonce < ?4
+                   AND state = 'final' AND state <> 'lost'
+             ORDER BY nonce LIMIT 256",
+        )?;
+        let (first, end) = (Sql(nonces.start), Sql(nonces.end));
+        rows.query_map((Sql(lane.chain_id), Sql(lane.sender), first, end), read_attempt)?
+            .collect::<rusqlite::Result<_>>()
+    };
+    rows().map_err(StoreError::statement("read mined attempts"))
 }
 
 fn list(sql: &Connection, statement: &str, id: u64) -> Result<Vec<Attempt>> {

@@ -1,14 +1,16 @@
 //! The seam the engine needs: what each database behind it has to offer.
 
+use core::ops::Range;
 use core::time::Duration;
 
 use async_trait::async_trait;
+use capstan_base::U256;
 use rusqlite::{Connection, named_params};
 
 use crate::attempts::{
-    Attempt, BroadcastNote, NewAttempt, Recorded, note_broadcast, record_attempt,
+    Attempt, BroadcastNote, NewAttempt, Recorded, mined_attempts, note_broadcast, record_attempt,
 };
-use crate::columns::Sql;
+use crate::columns::{Sql, get};
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, FlightState, ItemEnd, flight_state, items_of, set_flight};
 use crate::intents::{
@@ -53,6 +55,9 @@ pub trait EngineStore: Send + Sync + 'static {
     async fn release_lane(&self, fence: Fence) -> Result<()>;
     /// One consistent picture of a lane.
     async fn lane_snapshot(&self, lane: LaneKey) -> Result<LaneSnapshot>;
+    /// The mined attempts of a lane's final flights at these nonces, by nonce, at most 256: what a
+    /// chain that lost final blocks has to be told again.
+    async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>>;
     /// Queued intents of a lane after an id, oldest first, at most `limit`.
     async fn queued(
         &self,
@@ -153,6 +158,10 @@ impl EngineStore for Store {
         Store::queued(self, lane, after, limit).await
     }
 
+    async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>> {
+        self.read("read mined attempts", move |sql| mined_attempts(sql, lane, &nonces)).await
+    }
+
     /// One process has the file; what it submits it says itself.
     async fn submitted(&self, _lane: LaneKey) {
         core::future::pending().await
@@ -211,7 +220,8 @@ impl EngineStore for Store {
                 return Err(StoreError::OtherItems { flight });
             }
             set_flight(sql, flight, FlightState::Final, Some(&inclusion))?;
-            ends.iter().try_for_each(|(id, end)| end_item(sql, *id, end))
+            let share = inclusion.share(ends.len());
+            ends.iter().try_for_each(|(id, end)| end_item(sql, *id, end, share))
         })
         .await
     }
@@ -271,7 +281,7 @@ fn from(
     }
 }
 
-fn end_item(sql: &Connection, id: IntentId, end: &ItemEnd) -> Result<()> {
+fn end_item(sql: &Connection, id: IntentId, end: &ItemEnd, share: U256) -> Result<()> {
     match end {
         ItemEnd::Final { success } => sql
             .prepare_cached(
@@ -282,6 +292,7 @@ fn end_item(sql: &Connection, id: IntentId, end: &ItemEnd) -> Result<()> {
             .map(|_| ())
             .map_err(StoreError::statement("record finality")),
         ItemEnd::Queued(detail) => {
+            spend(sql, id, share)?;
             requeue(sql, id)?;
             add_history(sql, id, "isolated", detail)
         }
@@ -290,6 +301,16 @@ fn end_item(sql: &Connection, id: IntentId, end: &ItemEnd) -> Result<()> {
             fail(sql, id, failure)
         }
     }
+}
+
+fn spend(sql: &Connection, id: IntentId, share: U256) -> Result<()> {
+    let spend = || {
+        let mut rows = sql.prepare_cached("SELECT spent FROM intents WHERE id = ?1")?;
+        let spent: U256 = rows.query_row([Sql(id.0)], |row| get(row, "spent"))?;
+        let mut update = sql.prepare_cached("UPDATE intents SET spent = ?2 WHERE id = ?1")?;
+        update.execute((Sql(id.0), Sql(spent.saturating_add(share)))).map(|_| ())
+    };
+    spend().map_err(StoreError::statement("record what was spent"))
 }
 
 fn requeue(sql: &Connection, id: IntentId) -> Result<()> {

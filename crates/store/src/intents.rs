@@ -152,6 +152,15 @@ pub struct Inclusion {
     pub success: bool,
 }
 
+impl Inclusion {
+    /// Wei the transaction cost each of the intents it carried, rounded up.
+    pub fn share(&self, items: usize) -> U256 {
+        let gas = U256::from(self.gas_used).saturating_mul(U256::from(self.effective_gas_price));
+        let cost = gas.saturating_add(U256::from(self.rollup_fee));
+        cost.div_ceil(U256::from(items.max(1)))
+    }
+}
+
 /// The transaction that carries an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -187,6 +196,8 @@ pub struct Intent {
     pub inclusion: Option<Inclusion>,
     /// Why it was given up, if it was.
     pub failure: Option<Failure>,
+    /// Wei its shares of transactions cost that are final and did not do it.
+    pub spent: U256,
     /// When it was submitted.
     pub created_at: UnixSeconds,
     /// When it last changed.
@@ -396,6 +407,7 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
         place,
         inclusion,
         failure,
+        spent: get(row, "spent")?,
         created_at: get(row, "created_at")?,
         updated_at: get(row, "updated_at")?,
     })

@@ -13,6 +13,7 @@ mod power;
 mod tables;
 mod writes;
 
+use core::ops::Range;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -131,6 +132,10 @@ impl EngineStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<Intent>> {
         Ok(self.read(|tables| tables.queued(lane, after, limit)).await)
+    }
+
+    async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>> {
+        Ok(self.read(|tables| tables.mined_attempts(lane, nonces)).await)
     }
 
     /// Who drives a simulation says himself what was submitted.

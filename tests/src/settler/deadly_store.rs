@@ -1,5 +1,6 @@
 //! A store that kills its process at a numbered write: SIGKILL, as a power cut would.
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,6 +111,7 @@ delegate! {
     Write renew_lane(fence: Fence, lease: Duration) -> Result<bool>;
     Write release_lane(fence: Fence) -> Result<()>;
     Read lane_snapshot(lane: LaneKey) -> Result<LaneSnapshot>;
+    Read mined_attempts(lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>>;
     Read queued(lane: LaneKey, after: Option<IntentId>, limit: u32) -> Result<Vec<Intent>>;
     Read submitted(lane: LaneKey) -> ();
     Write record_attempt(fence: Fence, attempt: NewAttempt) -> Result<Recorded>;

@@ -1,7 +1,9 @@
 //! Transactions: from fields to bytes that can be broadcast.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
-use alloy_eips::eip2718::Encodable2718;
+use alloy_consensus::{
+    SignableTransaction, Transaction, TxEip1559, TxEip7702, TxEnvelope, TxLegacy,
+};
+use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::TxKind;
 use capstan_base::{Address, B256, ChainId, U256};
@@ -59,6 +61,14 @@ pub struct SignedTransaction {
     pub hash: B256,
     /// What is broadcast.
     pub raw: Bytes,
+}
+
+impl Call {
+    /// The call that signed EIP-2718 bytes make; `None` for other bytes and for a creation.
+    pub fn of_raw(raw: &Bytes) -> Option<Self> {
+        let signed = TxEnvelope::decode_2718_exact(raw).ok()?;
+        Some(Self { to: signed.to()?, value: signed.value(), data: signed.input().clone() })
+    }
 }
 
 impl LocalSigner {
@@ -163,8 +173,7 @@ fn with_authorizations(fields: &TxFields) -> Result<TxEip7702, SignerError> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_consensus::{Transaction, TxEnvelope, transaction::SignerRecoverable};
-    use alloy_eips::eip2718::Decodable2718;
+    use alloy_consensus::transaction::SignerRecoverable;
     use alloy_primitives::{address, bytes};
     use proptest::prelude::*;
 
@@ -201,6 +210,10 @@ mod tests {
             assert_eq!(decoded.max_priority_fee_per_gas(), fees.priority_fee());
             assert_eq!(decoded.to().is_none(), target == TxTarget::Create);
             assert_eq!(decoded.input(), &bytes!("c0ffee"));
+            let call = Call { to, value: U256::from(5), data: bytes!("c0ffee") };
+            let is_call = target != TxTarget::Create;
+            assert_eq!(Call::of_raw(&signed.raw), is_call.then_some(call));
+            assert_eq!(Call::of_raw(&signed.raw.slice(1..)), None);
             assert_eq!(decoded.is_legacy(), matches!(fees, Fees::Legacy { .. }));
         }
     }
@@ -261,6 +274,7 @@ mod tests {
             prop_assert_eq!(decoded.max_priority_fee_per_gas(), Some(priority_fee));
             prop_assert_eq!((decoded.to(), decoded.value()), (Some(call.to), value));
             prop_assert_eq!(decoded.input(), &call.data);
+            prop_assert_eq!(Call::of_raw(&signed.raw), Some(call));
             let listed = decoded.authorization_list().unwrap();
             prop_assert_eq!(listed, &fields.authorizations[..]);
             let [own] = listed else { panic!("{listed:?}") };

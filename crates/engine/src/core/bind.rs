@@ -9,6 +9,8 @@ use super::event::{Answer, View, revert_text};
 use super::fees;
 use super::flight::Flight;
 use super::lane::{Lane, call};
+use super::queue::Waiting;
+use super::shared_gas::Expected;
 use crate::chain::Estimate;
 
 /// Looks at the chain that must agree on a revert when no new block comes, as on a chain that mines
@@ -26,11 +28,13 @@ impl Lane {
     ) -> Vec<Effect> {
         self.estimates = self.estimates.saturating_sub(1);
         let Some(view) = self.view.clone() else { return Vec::new() };
+        let is_shared = ids.len() > 1;
         let views = self.views;
         ids.retain(|id| self.queue.contains_key(id));
         for id in &ids {
             if let Some(waiting) = self.queue.get_mut(id) {
                 waiting.is_asked = false;
+                waiting.is_capped = false;
                 if !matches!(estimate, Some(Estimate::Revert(_))) {
                     waiting.reverts = None;
                     waiting.denied = false;
@@ -40,7 +44,8 @@ impl Lane {
                 }
             }
         }
-        match (estimate, &ids[..]) {
+        self.learn_gas(&ids, estimate.as_ref());
+        let mut effects = match (estimate, &ids[..]) {
             (None, _) | (_, []) => Vec::new(),
             (Some(Estimate::Revert(data)), [id]) => self.reverted(*id, &view, &revert_text(&data)),
             // The one at fault is in one half.
@@ -48,8 +53,15 @@ impl Lane {
                 self.part(&ids, ids.len().div_ceil(2));
                 Vec::new()
             }
-            (Some(Estimate::Gas { gas, rollup_fee }), _) => self.bind(&ids, gas, rollup_fee, &view),
+            (Some(Estimate::Gas { gas, rollup_fee }), _) => {
+                self.bind(&ids, Expected { gas, most: None, rollup_fee }, &view)
+            }
+        };
+        if is_shared {
+            // Others of its kind have waited for the answer.
+            effects.extend(self.schedule());
         }
+        effects
     }
 
     /// A revert counts if nothing of this lane that comes first could change it, and if a second
@@ -59,7 +71,8 @@ impl Lane {
         let flying = self.flights.values().any(|flight| {
             flight.is_pending() && flight.intents.iter().any(|carried| carried.id < id)
         });
-        let earlier = self.queue.range(..id).any(|(_, waiting)| waiting.is_due(view));
+        let mut before = self.queue.range(..id).map(|(_, waiting)| waiting);
+        let earlier = before.any(|waiting| waiting.is_due(view) && !waiting.is_parked());
         let views = self.views;
         let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
         if flying || earlier || !waiting.may_believe_revert(view) {
@@ -82,10 +95,13 @@ impl Lane {
         Vec::new()
     }
 
-    /// The call would revert; now it is known whether that is because its effect is there.
+    /// The call would revert, or has; now it is known whether that is because its effect is there.
     pub(super) fn asked(&mut self, id: IntentId, answer: Answer) -> Vec<Effect> {
         let views = self.views;
-        let Some(waiting) = self.queue.get_mut(&id) else { return Vec::new() };
+        let Some(waiting) = self.queue.get_mut(&id) else {
+            self.asked_of_flight(id, answer);
+            return Vec::new();
+        };
         waiting.is_asked = false;
         let failure = match answer {
             Answer::NotFinal | Answer::Unavailable => {
@@ -109,9 +125,27 @@ impl Lane {
         vec![Effect::Fail(id, failure)]
     }
 
+    /// A transaction that reverted for good: the next look at it ends its intent.
+    fn asked_of_flight(&mut self, id: IntentId, answer: Answer) {
+        let is_of = |flight: &&mut Flight| flight.intents.iter().any(|intent| intent.id == id);
+        let Some(flight) = self.flights.values_mut().find(is_of) else { return };
+        flight.is_asked = false;
+        flight.is_done = match answer {
+            Answer::Done => Some(true),
+            Answer::NotDone => Some(false),
+            Answer::NotFinal | Answer::Unavailable => None,
+        };
+    }
+
     /// Gives intents the lowest free nonce, if it is worth it and the account and their budgets can
     /// pay.
-    fn bind(&mut self, ids: &[IntentId], gas: u64, rollup_fee: U256, view: &View) -> Vec<Effect> {
+    pub(super) fn bind(
+        &mut self,
+        ids: &[IntentId],
+        expected: Expected,
+        view: &View,
+    ) -> Vec<Effect> {
+        let Expected { gas, most, rollup_fee } = expected;
         let effects = self.refuse_uneconomic(ids, gas, rollup_fee, view);
         if let Some(effects) = effects {
             return effects;
@@ -124,28 +158,30 @@ impl Lane {
         let intents: Vec<Intent> =
             ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.intent.clone()).collect();
         let Some(call) = self.call_of(intents.iter()) else { return Vec::new() };
-        let starved = ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.starved);
-        let starved = starved.max().unwrap_or(0);
-        let estimated = gas.saturating_add(self.margin(gas, starved));
+        let waiting = || ids.iter().filter_map(|id| self.queue.get(id));
+        let starved = waiting().map(|one| one.starved).max().unwrap_or(0);
+        let refusals = waiting().map(|one| one.refusals).max().unwrap_or(0);
+        let estimated = most.unwrap_or(gas.saturating_add(self.margin(gas, starved)));
         let gas_limit = match &intents[..] {
             [single] if starved == 0 => single.request.gas_limit.unwrap_or(estimated),
             _ => estimated,
         };
-        if ids.len() > 1 && gas_limit > self.config.max_gas {
-            self.part(ids, ids.len().div_ceil(2));
-            return Vec::new();
+        if gas_limit > self.config.max_gas {
+            return self.refuse_size(ids, gas_limit);
         }
-        let budget = fees::shared_budget(intents.iter().map(|intent| &intent.request));
+        let budget = fees::shared_budget(intents.iter());
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let Some(fees) = fees::first(view.gas_price, cap) else {
             let detail = format!("gas costs more than {cap} wei per gas now");
             self.hold(ids);
+            self.each(ids, |waiting| waiting.is_capped = true);
             let note = |id: &IntentId| Effect::Note(*id, "cap_reached", detail.clone());
             return ids.iter().map(note).collect();
         };
         let nonce = self.free_nonce(view);
-        let mut flight = Flight::signing(intents, gas_limit, rollup_fee, fees.max_fee());
-        flight.starved = starved;
+        let (own, most) = (Some(call.clone()), fees.max_fee());
+        let mut flight = Flight::signing(intents, own, gas_limit, rollup_fee, most);
+        (flight.starved, flight.refusals) = (starved, refusals);
         flight.unused_at = (nonce >= view.account_nonce).then_some(view.head.number);
         let (needed, available) = (flight.committed(), self.available(view));
         if needed > available {
@@ -187,7 +223,8 @@ impl Lane {
             match waiting.intent.request.worth {
                 Some(worth) if worth < least => {
                     waiting.uneconomic = Some((ids.len(), views));
-                    let detail = format!("worth {worth} wei, and its share of the cost is {share}");
+                    // Without what it costs now: the same words again are not stored again.
+                    let detail = format!("worth {worth} wei, less than its share of the cost");
                     effects.push(Effect::Note(*id, "uneconomic", detail));
                 }
                 _ => waiting.uneconomic = None,
@@ -203,17 +240,31 @@ impl Lane {
         least.saturating_mul(1 << starved.min(MOST_DOUBLINGS))
     }
 
+    /// No node takes so much gas in one transaction: several go in smaller ones, and a single one waits
+    /// for another estimate.
+    fn refuse_size(&mut self, ids: &[IntentId], gas_limit: u64) -> Vec<Effect> {
+        let [id] = ids else {
+            self.part(ids, ids.len().div_ceil(2));
+            return Vec::new();
+        };
+        self.hold(ids);
+        let detail = format!("needs {gas_limit} gas, and {} is the most", self.config.max_gas);
+        vec![Effect::Note(*id, "too_much_gas", detail)]
+    }
+
     fn hold(&mut self, ids: &[IntentId]) {
         let views = self.views;
+        self.each(ids, |waiting| waiting.hold(views));
+    }
+
+    fn each(&mut self, ids: &[IntentId], change: impl Fn(&mut Waiting)) {
         for id in ids {
-            if let Some(waiting) = self.queue.get_mut(id) {
-                waiting.hold(views);
-            }
+            self.queue.get_mut(id).into_iter().for_each(&change);
         }
     }
 
     /// Wei beyond what is already in flight.
-    fn available(&self, view: &View) -> U256 {
+    pub(super) fn available(&self, view: &View) -> U256 {
         self.contending(view)
             .fold(view.balance, |left, flight| left.saturating_sub(flight.committed()))
     }

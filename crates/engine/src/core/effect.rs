@@ -1,5 +1,7 @@
 //! What a lane asks for.
 
+use core::ops::Range;
+
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
 use capstan_chain::{Call, TxFields};
@@ -23,6 +25,21 @@ pub enum Alert {
         intent: IntentId,
         /// What they say.
         reason: String,
+    },
+    /// A nonce is used up, and no endpoint can say by what: whether the intent was done is not known,
+    /// and it waits for an endpoint that keeps history.
+    NonceUnexplained {
+        /// Intent that waits.
+        intent: IntentId,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// Final blocks are gone from the chain: the account's nonce is below what was used up in them.
+    FinalityBroken {
+        /// The account's nonce.
+        nonce: u64,
+        /// It was this once, and final.
+        was: u64,
     },
     /// A nonce was used up by a transaction the engine did not make: another program has the key.
     NonceUsedByAnother {
@@ -92,6 +109,8 @@ pub enum Effect {
         /// The newest block.
         to: u64,
     },
+    /// Hand over again what was mined at these nonces and final: the chain has lost it.
+    Restore(Range<u64>),
     /// Store where a flight was mined.
     Include(FlightId, Inclusion),
     /// Store that its block is gone.

@@ -2,15 +2,16 @@
 
 use capstan_base::U256;
 use capstan_chain::{Fees, GasPrice};
-use capstan_store::NewIntent;
+use capstan_store::Intent;
 
 /// Most wei a transaction may cost that all of these share alike, so that the share of each stays
-/// within its own limit; `None` if none of them has one.
-pub(super) fn shared_budget<'a>(requests: impl Iterator<Item = &'a NewIntent>) -> Option<U256> {
+/// within what is left of its own limit; `None` if none of them has one.
+pub(super) fn shared_budget<'a>(intents: impl Iterator<Item = &'a Intent>) -> Option<U256> {
     let (mut items, mut least) = (0_u64, None::<U256>);
-    for request in requests {
+    for intent in intents {
         items = items.saturating_add(1);
-        least = match (least, request.max_cost) {
+        let left = intent.request.max_cost.map(|most| most.saturating_sub(intent.spent));
+        least = match (least, left) {
             (Some(least), Some(own)) => Some(least.min(own)),
             (least, own) => least.or(own),
         };
@@ -75,9 +76,13 @@ pub(super) fn replacement(old: Fees, price: GasPrice, cap: u128) -> Option<Fees>
     }
 }
 
-/// True if a fee is so far above what the chain asks that fees are not why it waits.
-pub(super) fn is_far_above(fee: u128, price: GasPrice, multiple: u128) -> bool {
-    fee >= price.offer().max_fee().saturating_mul(multiple)
+/// True if fees are so far above what the chain asks, tip included, that they are not why a
+/// transaction waits.
+pub(super) fn is_far_above(fees: Fees, price: GasPrice, multiple: u128) -> bool {
+    let fresh = price.offer();
+    let is_far = |own: u128, fresh: u128| own >= fresh.saturating_mul(multiple);
+    let tips = fees.priority_fee().zip(fresh.priority_fee());
+    is_far(fees.max_fee(), fresh.max_fee()) && tips.is_none_or(|(own, fresh)| is_far(own, fresh))
 }
 
 /// An eighth more, and more in any case: nodes refuse less than a tenth, and equality.
@@ -118,6 +123,17 @@ mod tests {
             replacement(legacy, GasPrice::Legacy { gas_price: 1 }, 100),
             Some(Fees::Legacy { gas_price: 9 })
         );
+    }
+
+    #[test]
+    fn a_fee_is_far_above_only_with_its_tip() {
+        let fees = |max_fee, priority_fee| Fees::Eip1559 { max_fee, priority_fee };
+        assert!(is_far_above(fees(840, 40), PRICE, 4));
+        assert!(!is_far_above(fees(839, 40), PRICE, 4));
+        assert!(!is_far_above(fees(840, 39), PRICE, 4), "the tip may be what is too low");
+        let legacy = GasPrice::Legacy { gas_price: 10 };
+        assert!(is_far_above(Fees::Legacy { gas_price: 40 }, legacy, 4));
+        assert!(!is_far_above(Fees::Legacy { gas_price: 39 }, legacy, 4));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use alloy_primitives::Bytes;
 use capstan_base::{B256, U256};
-use capstan_chain::Fees;
+use capstan_chain::{Call, Fees};
 use capstan_store::{FlightId, Inclusion, Intent, OpenFlight};
+
+use super::effect::Effect;
 
 /// One stored attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,20 +21,11 @@ pub(super) struct Known {
     pub(super) accepted_at: Option<u64>,
 }
 
-/// First sign that another transaction used the nonce: the account's nonce is past it and no attempt
-/// has a receipt. Never enough by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Suspicion {
-    /// Head at the first look.
-    pub(super) number: u64,
-    /// Its hash: the nonce was past there, if that block stays.
-    pub(super) hash: B256,
-    /// Head at the newest look.
-    pub(super) last: u64,
-    /// Looks at distinct heads.
-    pub(super) looks: u32,
-    /// The block of the first look was still there at the newest one.
-    pub(super) stands: bool,
+impl Known {
+    /// Hands it over.
+    pub(super) fn sending(&self, nonce: u64) -> Effect {
+        Effect::Broadcast { nonce, hash: self.hash, raw: self.raw.clone() }
+    }
 }
 
 /// Another transaction that was found to have used the nonce.
@@ -54,15 +47,25 @@ pub(super) struct Flight {
     pub(super) gas_limit: u64,
     /// How often a transaction of its intents ran out of gas before.
     pub(super) starved: u32,
+    /// How often every node refused a transaction of its intents before.
+    pub(super) refusals: u32,
     /// Wei a rollup may charge on top of gas, as estimated.
     pub(super) rollup_fee: U256,
+    /// What its attempts do, and a replacement too, whatever is configured by then; `None` if the bytes
+    /// that were stored cannot be read.
+    pub(super) call: Option<Call>,
     pub(super) attempts: Vec<Known>,
     /// An attempt is being signed and stored.
     pub(super) signing: bool,
     pub(super) included: Option<Inclusion>,
+    /// It reverted for good, and it is being asked whether its effect is there all the same.
+    pub(super) is_asked: bool,
+    /// The answer to that.
+    pub(super) is_done: Option<bool>,
     /// Head at the newest look for receipts.
     pub(super) looked_at: Option<u64>,
-    pub(super) suspicion: Option<Suspicion>,
+    /// Head at the first search that was not answered, while no attempt has a receipt.
+    pub(super) unexplained_at: Option<u64>,
     /// Newest head at which the nonce was not used up.
     pub(super) unused_at: Option<u64>,
     /// Head at the newest search for what used the nonce.
@@ -84,6 +87,7 @@ impl Flight {
     /// A nonce being given its first attempt.
     pub(super) fn signing(
         intents: Vec<Intent>,
+        call: Option<Call>,
         gas_limit: u64,
         rollup_fee: U256,
         max_fee: u128,
@@ -91,14 +95,18 @@ impl Flight {
         Self {
             id: None,
             intents,
+            call,
             gas_limit,
             starved: 0,
+            refusals: 0,
             rollup_fee,
             attempts: Vec::new(),
             signing: true,
             included: None,
+            is_asked: false,
+            is_done: None,
             looked_at: None,
-            suspicion: None,
+            unexplained_at: None,
             unused_at: None,
             searched_at: None,
             foreign: None,
@@ -111,11 +119,13 @@ impl Flight {
     }
 
     /// As the store has it. Nothing is known of the chain yet.
-    pub(super) fn restored(stored: OpenFlight) -> Self {
+    pub(super) fn restored(stored: OpenFlight, call_of: &dyn Fn(&Bytes) -> Option<Call>) -> Self {
         let signed = || stored.attempts.iter().map(|attempt| &attempt.signed);
         let gas_limit = signed().map(|signed| signed.gas_limit).max().unwrap_or(0);
         let max_fee = signed().map(|signed| signed.max_fee).max().unwrap_or(0);
         let rollup_fee = signed().map(|signed| signed.rollup_fee).max().unwrap_or_default();
+        let own = signed().rfind(|signed| !signed.voids);
+        let call = own.and_then(|signed| call_of(&signed.raw));
         let attempts = stored
             .attempts
             .into_iter()
@@ -133,7 +143,27 @@ impl Flight {
             attempts,
             signing: false,
             included: stored.inclusion,
-            ..Self::signing(stored.intents, gas_limit, rollup_fee, max_fee)
+            ..Self::signing(stored.intents, call, gas_limit, rollup_fee, max_fee)
+        }
+    }
+
+    /// The newest block is this one: nothing was seen beyond it, whatever an endpoint said before.
+    pub(super) fn clamp(&mut self, head: u64) {
+        for attempt in &mut self.attempts {
+            attempt.since = Some(attempt.since.unwrap_or(head).min(head));
+        }
+        for height in [
+            &mut self.looked_at,
+            &mut self.unused_at,
+            &mut self.searched_at,
+            &mut self.refused_since,
+            &mut self.unexplained_at,
+        ] {
+            *height = height.map(|height| height.min(head));
+        }
+        self.refused_at = self.refused_at.min(head);
+        if let Some(foreign) = &mut self.foreign {
+            foreign.found_at = foreign.found_at.min(head);
         }
     }
 

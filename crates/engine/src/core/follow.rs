@@ -19,9 +19,19 @@ impl Lane {
             return Vec::new();
         };
         if flight.included.is_some() || view.account_nonce > nonce {
-            return look(nonce, flight, view).into_iter().collect();
+            let is_back = view.account_nonce <= nonce && needs_sending(&self.config, &newest, view);
+            let mut effects: Vec<Effect> = look(nonce, flight, view).into_iter().collect();
+            // The chain may be shorter than it was, and say nothing of the block that is gone.
+            effects.extend(is_back.then(|| newest.sending(nonce)));
+            return effects;
         }
         let mut effects = Vec::new();
+        // Whoever tells nonces may stand still: that it was mined a receipt says as well.
+        let pause = self.config.replace_after_blocks;
+        let (head, since) = (view.head.number, newest.since.max(flight.looked_at));
+        if since.is_some_and(|since| head.saturating_sub(since) >= pause) {
+            effects.extend(look(nonce, flight, view));
+        }
         if wants_void(&self.config, nonce, flight, view) {
             effects.extend(self.replace(nonce, &newest, view, true));
         } else if wants_replacement(&self.config, nonce, flight, &newest, view) {
@@ -29,7 +39,7 @@ impl Lane {
         }
         let is_signing = self.flights.get(&nonce).is_some_and(|flight| flight.signing);
         if !is_signing && needs_sending(&self.config, &newest, view) {
-            effects.push(Effect::Broadcast { nonce, hash: newest.hash, raw: newest.raw });
+            effects.push(newest.sending(nonce));
         }
         effects
     }
@@ -38,15 +48,14 @@ impl Lane {
     /// so once.
     fn replace(&mut self, nonce: u64, newest: &Known, view: &View, voids: bool) -> Option<Effect> {
         let flight = self.flights.get(&nonce)?;
-        let call = if voids { self.nothing() } else { self.call_of(flight.intents.iter())? };
+        let call = if voids { self.nothing() } else { flight.call.clone()? };
         let flight = self.flights.get_mut(&nonce)?;
         let (gas_limit, rollup_fee) = match voids {
             true => (TRANSFER_GAS, U256::ZERO),
             false => (flight.gas_limit, flight.rollup_fee),
         };
-        let requests = flight.intents.iter().map(|intent| &intent.request);
         // Whose budget is at its end cannot hold up the lane for ever.
-        let budget = if voids { None } else { fees::shared_budget(requests) };
+        let budget = if voids { None } else { fees::shared_budget(flight.intents.iter()) };
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let intent = flight.intents.first()?.id;
         let Some(fees) = fees::replacement(newest.fees, view.gas_price, cap) else {
@@ -74,10 +83,9 @@ fn look(nonce: u64, flight: &mut Flight, view: &View) -> Option<Effect> {
         }
     }
     flight.looked_at = Some(head);
-    let suspected = flight.suspicion.map(|suspicion| (suspicion.number, suspicion.hash));
-    let included = flight.included.map(|mined| (mined.block_number, mined.block_hash));
+    let anchor = flight.included.map(|mined| (mined.block_number, mined.block_hash));
     let hashes = flight.attempts.iter().map(|attempt| attempt.hash).collect();
-    Some(Effect::Look { nonce, hashes, anchor: included.or(suspected) })
+    Some(Effect::Look { nonce, hashes, anchor })
 }
 
 fn wants_replacement(
@@ -95,7 +103,7 @@ fn wants_replacement(
     let is_due = waited >= config.replace_after_blocks || (flight.underpriced && waited >= 1);
     // What every node refuses for good it refuses at any fee.
     let is_refused = flight.refused_since.is_some();
-    let is_far = fees::is_far_above(newest.fees.max_fee(), view.gas_price, config.max_fee_multiple);
+    let is_far = fees::is_far_above(newest.fees, view.gas_price, config.max_fee_multiple);
     is_blocked_by_fee && is_due && !is_far && !is_refused
 }
 

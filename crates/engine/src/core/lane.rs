@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alloy_primitives::Bytes;
 use capstan_base::{B256, U256, UnixSeconds};
 use capstan_chain::{Call, Fees, SendOutcome, SignedTransaction};
 use capstan_store::{FlightId, Intent, IntentId, LaneKey, LaneSnapshot};
@@ -11,8 +12,9 @@ use super::effect::{Alert, Effect};
 use super::event::{Event, View};
 use super::flight::{Flight, Known};
 use super::queue::Waiting;
+use super::shared_gas::SharedGas;
 use super::window::Window;
-use crate::batching::Batching;
+use crate::batching::{Batching, Group};
 use crate::config::LaneConfig;
 
 /// Transactions another program may have sent from the account since the last look, at most, for its
@@ -33,8 +35,12 @@ pub struct Lane {
     pub(super) window: Window,
     /// Calls being estimated.
     pub(super) estimates: usize,
+    /// The newest estimate of a call that intents of a group share.
+    pub(super) shared_gas: BTreeMap<Group, SharedGas>,
     /// Every nonce below is used up in a final block.
     pub(super) final_below: u64,
+    /// Head when what final blocks had held was last sent again.
+    pub(super) restored_at: Option<u64>,
     pub(super) view: Option<View>,
     /// Looks at the chain so far: the clock of what must not wait for blocks.
     pub(super) views: u64,
@@ -45,18 +51,20 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// The lane as the store has it, without its queue, which comes as events.
+    /// The lane as the store has it, without its queue, which comes as events. `call_of` reads the call
+    /// out of signed bytes.
     pub fn restore(
         key: LaneKey,
         config: LaneConfig,
         batching: Arc<dyn Batching>,
         snapshot: LaneSnapshot,
+        call_of: &dyn Fn(&Bytes) -> Option<Call>,
     ) -> Self {
         let window = Window::new(config.window, config.max_window);
         let flights = snapshot
             .flights
             .into_iter()
-            .map(|flight| (flight.nonce, Flight::restored(flight)))
+            .map(|flight| (flight.nonce, Flight::restored(flight, call_of)))
             .collect();
         Self {
             key,
@@ -66,7 +74,9 @@ impl Lane {
             flights,
             window,
             estimates: 0,
+            shared_gas: BTreeMap::new(),
             final_below: snapshot.final_below,
+            restored_at: None,
             view: None,
             views: 0,
             leap: None,
@@ -191,26 +201,46 @@ impl Lane {
             return Vec::new();
         }
         self.views = self.views.saturating_add(1);
+        let pending = self.contending(&view).count();
         let all_accepted = self.contending(&view).all(Flight::is_accepted);
-        self.window.viewed(view.head.number, all_accepted);
+        self.window.viewed(view.head.number, pending, all_accepted);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
         for flight in self.flights.iter_mut() {
             let (nonce, flight) = flight;
-            for attempt in &mut flight.attempts {
-                attempt.since.get_or_insert(view.head.number);
-            }
+            flight.clamp(view.head.number);
             if view.account_nonce <= *nonce {
-                flight.suspicion = None;
+                flight.unexplained_at = None;
                 flight.foreign = None;
                 flight.unused_at = Some(view.head.number);
             }
         }
-        let mut effects = Vec::new();
+        let mut effects = self.watch_finality(&view);
         for nonce in nonces {
             effects.extend(self.follow(nonce, &view));
         }
         self.view = Some(view);
         effects.extend(self.schedule());
+        effects
+    }
+
+    /// What was used up in final blocks, and is not any more, goes out again, once every few blocks: a
+    /// node that lags behind finality takes no harm by it.
+    fn watch_finality(&mut self, view: &View) -> Vec<Effect> {
+        let (nonce, was, head) = (view.account_nonce, self.final_below, view.head.number);
+        if nonce >= was {
+            self.restored_at = None;
+            return Vec::new();
+        }
+        let pause = self.config.rebroadcast_after_blocks;
+        let is_due =
+            self.restored_at.is_none_or(|at| head < at || head.saturating_sub(at) >= pause);
+        if !is_due {
+            return Vec::new();
+        }
+        let is_new = self.restored_at.replace(head).is_none();
+        let alert = Effect::Alert(Alert::FinalityBroken { nonce, was });
+        let mut effects: Vec<Effect> = is_new.then_some(alert).into_iter().collect();
+        effects.push(Effect::Restore(nonce..was));
         effects
     }
 

@@ -6,19 +6,19 @@ use capstan_store::{Failure, FailureCode, FlightId, Inclusion, Intent, IntentId,
 
 use super::effect::{Alert, Effect};
 use super::event::{Canonical, Look, Search, View};
-use super::flight::{Flight, Foreign, Suspicion};
+use super::flight::{Flight, Foreign};
 use super::lane::{Lane, call};
 use crate::batching::ItemOutcome;
-
-/// Blocks by which a nonce may have been read later than the head it was read with.
-const READ_SKEW_BLOCKS: u64 = 2;
 
 /// Blocks by which a nonce may have been used earlier than a node that lagged made believe.
 const SEARCH_MARGIN: u64 = 64;
 
-/// Looks at distinct heads, all without a receipt, before a nonce is given up as used by another: a
-/// node that lacks one receipt for a moment is common, at three heads across finality it is not.
-const LOOKS: u32 = 3;
+/// Transactions of an intent that every node may refuse before it is given up: what one estimate got
+/// wrong, another gets right.
+const MOST_REFUSALS: u32 = 3;
+
+/// Transactions of an intent that may run out of gas, each with twice the margin of the one before.
+const MOST_STARVED: u32 = 6;
 
 impl Lane {
     pub(super) fn looked(
@@ -37,13 +37,12 @@ impl Lane {
             // was mined somewhere.
             Look::Found { .. } => {
                 if let Some(flight) = self.flights.get_mut(&nonce) {
-                    flight.suspicion = None;
+                    flight.unexplained_at = None;
                     flight.foreign = None;
                 }
                 self.reorged(nonce, anchor)
             }
             Look::Missing => {
-                self.check_suspicion(nonce, anchor, &view);
                 let mut effects = self.reorged(nonce, anchor);
                 if effects.is_empty() {
                     effects = self.missing(nonce, attempts, &view);
@@ -67,7 +66,7 @@ impl Lane {
             rollup_fee: receipt.l1_fee,
             success: receipt.success,
         };
-        flight.suspicion = None;
+        flight.unexplained_at = None;
         flight.foreign = None;
         if view.final_height.is_some_and(|height| height >= receipt.block_number) {
             return self.ended(nonce, id, inclusion, receipt);
@@ -88,43 +87,52 @@ impl Lane {
         inclusion: Inclusion,
         receipt: &Receipt,
     ) -> Vec<Effect> {
+        let Some(ask) = self.flights.get_mut(&nonce).map(|flight| ask_first(flight, &inclusion))
+        else {
+            return Vec::new();
+        };
+        if let Some(asked) = ask {
+            let final_height = self.view.as_ref().and_then(|view| view.final_height);
+            let effect = |(intent, call)| Effect::Ask { intent, call, final_height };
+            return asked.map(effect).into_iter().collect();
+        }
         let Some(flight) = self.flights.remove(&nonce) else { return Vec::new() };
         self.final_below = self.final_below.max(nonce.saturating_add(1));
-        let hash = inclusion.tx_hash;
-        let voided = flight.attempts.iter().any(|known| known.hash == hash && known.voids);
-        let count = flight.intents.len();
-        let ends: Vec<(IntentId, ItemEnd)> = if voided && count > 1 {
-            // One of them is what nodes refuse; which, only smaller transactions tell.
-            let end = || ItemEnd::Queued("every node refused the transaction it shared".to_owned());
-            flight.intents.iter().map(|intent| (intent.id, end())).collect()
-        } else if voided {
-            let detail = "every node refused its transaction".to_owned();
-            let failure = Failure { code: FailureCode::Refused, detail };
-            let end = |intent: &Intent| (intent.id, ItemEnd::Failed(failure.clone()));
-            flight.intents.iter().map(end).collect()
-        } else if count == 1 && ran_dry(&inclusion, flight.gas_limit) {
-            let end = ItemEnd::Queued(format!("it needed more than {} gas", flight.gas_limit));
-            flight.intents.iter().map(|intent| (intent.id, end.clone())).collect()
-        } else if count == 1 {
-            let end = ItemEnd::Final { success: inclusion.success };
-            flight.intents.iter().map(|intent| (intent.id, end.clone())).collect()
-        } else {
-            let ends = self.item_ends(&flight, receipt).into_iter();
-            flight.intents.iter().map(|intent| intent.id).zip(ends).collect()
-        };
-        let limit = if inclusion.success && !voided { 1 } else { count.div_ceil(2) };
-        let starved = flight.starved.saturating_add(1);
+        let (voided, count) = (is_void(&flight, &inclusion), flight.intents.len());
         let ran_dry = ran_dry(&inclusion, flight.gas_limit);
+        let ends: Vec<ItemEnd> = match count {
+            _ if voided => vec![void_end(&flight); count],
+            1 => vec![self.single_end(&flight, &inclusion)],
+            _ => self.item_ends(&flight, receipt),
+        };
+        let ids = flight.intents.iter().map(|intent| intent.id);
+        let ends: Vec<(IntentId, ItemEnd)> = ids.zip(ends).collect();
+        let limit = if inclusion.success && !voided { 1 } else { count.div_ceil(2) };
+        let (starved, refusals) =
+            (flight.starved.saturating_add(1), flight.refusals.saturating_add(1));
         for (intent, (_, end)) in flight.intents.into_iter().zip(&ends) {
             if matches!(end, ItemEnd::Queued(_)) {
                 let id = intent.id;
-                self.wait(Intent { place: None, ..intent }, limit);
-                if let Some(waiting) = self.queue.get_mut(&id).filter(|_| ran_dry) {
-                    waiting.starved = starved;
+                let spent = intent.spent.saturating_add(inclusion.share(count));
+                self.wait(Intent { place: None, spent, ..intent }, limit);
+                if let Some(waiting) = self.queue.get_mut(&id) {
+                    waiting.starved = if ran_dry && !voided { starved } else { flight.starved };
+                    waiting.refusals = if voided { refusals } else { flight.refusals };
                 }
             }
         }
         vec![Effect::Finalise(id, inclusion, ends)]
+    }
+
+    fn single_end(&self, flight: &Flight, inclusion: &Inclusion) -> ItemEnd {
+        if flight.is_done == Some(true) {
+            let detail = "its own transaction reverted: it was done before".to_owned();
+            ItemEnd::Failed(Failure { code: FailureCode::AlreadyDone, detail })
+        } else if ran_dry(inclusion, flight.gas_limit) && flight.starved < MOST_STARVED {
+            ItemEnd::Queued(format!("it needed more than {} gas", flight.gas_limit))
+        } else {
+            ItemEnd::Final { success: inclusion.success }
+        }
     }
 
     fn item_ends(&self, flight: &Flight, receipt: &Receipt) -> Vec<ItemEnd> {
@@ -197,7 +205,7 @@ impl Lane {
         match search {
             Search::Found { hash, .. } if flight.attempts.iter().any(|own| own.hash == hash) => {
                 // Its receipt will come.
-                flight.suspicion = None;
+                flight.unexplained_at = None;
                 flight.foreign = None;
                 Vec::new()
             }
@@ -220,54 +228,37 @@ impl Lane {
             Search::NotFound => {
                 flight.foreign = None;
                 flight.unused_at = None;
+                flight.unexplained_at = None;
                 Vec::new()
             }
-            Search::Unavailable => self.suspect(nonce, &view),
+            Search::Unavailable => self.unexplained(nonce, view.head.number),
         }
     }
 
-    /// The nonce is past, no attempt has a receipt, and the chain cannot be searched: looks at
-    /// distinct heads across finality have to do.
-    fn suspect(&mut self, nonce: u64, view: &View) -> Vec<Effect> {
+    /// The nonce is past, no attempt has a receipt, and the chain cannot be searched. That receipts are
+    /// missing proves nothing: only where the chain itself lets one attempt of all count is another
+    /// made. Anything else waits for an endpoint that keeps history.
+    fn unexplained(&mut self, nonce: u64, head: u64) -> Vec<Effect> {
         let Some(flight) = self.flights.get_mut(&nonce) else { return Vec::new() };
-        let head = view.head.number;
-        let first =
-            Suspicion { number: head, hash: view.head.hash, last: head, looks: 1, stands: false };
-        let Some(mut suspicion) = flight.suspicion else {
-            flight.suspicion = Some(first);
+        let Some(intent) = flight.intents.first().map(|intent| intent.id) else {
             return Vec::new();
         };
-        if head > suspicion.last {
-            suspicion.last = head;
-            suspicion.looks = suspicion.looks.saturating_add(1);
-        }
-        flight.suspicion = Some(suspicion);
-        let settled = suspicion.number.saturating_add(READ_SKEW_BLOCKS);
-        let is_final = view.final_height.is_some_and(|height| height >= settled);
-        if !suspicion.stands || !is_final || suspicion.looks < LOOKS {
-            return Vec::new();
-        }
-        self.lost(nonce, true, "a transaction that could not be found")
-    }
-
-    /// What the suspicion's own block says: if it is gone, the nonce may not be past in what
-    /// replaced it.
-    fn check_suspicion(&mut self, nonce: u64, anchor: Canonical, view: &View) {
-        let Some(flight) = self.flights.get_mut(&nonce) else { return };
-        if flight.included.is_some() {
-            return;
-        }
-        if let Some(suspicion) = &mut flight.suspicion {
-            suspicion.stands = anchor == Canonical::Yes;
-            if anchor == Canonical::No {
-                let (number, hash) = (view.head.number, view.head.hash);
-                *suspicion = Suspicion { number, hash, last: number, looks: 1, stands: false };
+        match flight.unexplained_at {
+            Some(first) if flight.is_repeat_safe() && head > first => {
+                self.lost(nonce, false, "a transaction that could not be found")
+            }
+            Some(_) => Vec::new(),
+            None => {
+                flight.unexplained_at = Some(head);
+                let is_safe = flight.is_repeat_safe();
+                let alert = Effect::Alert(Alert::NonceUnexplained { intent, nonce });
+                (!is_safe).then_some(alert).into_iter().collect()
             }
         }
     }
 
-    /// Proven: another transaction used the nonce. None of the attempts can be mined any more, so
-    /// the intents may have another nonce.
+    /// Another transaction used the nonce, by proof, or in all likelihood where sending again is
+    /// harmless: the intents may have another nonce.
     fn lost(&mut self, nonce: u64, is_final: bool, by: &str) -> Vec<Effect> {
         let Some(flight) = self.flights.remove(&nonce) else { return Vec::new() };
         if is_final {
@@ -283,6 +274,36 @@ impl Lane {
             self.wait(Intent { place: None, ..intent }, usize::MAX);
         }
         effects
+    }
+}
+
+/// What has to be known before a revert is the end of an intent: an earlier transaction of its own may
+/// have done what this one could not do again. `None` if nothing has; `Some(None)` while it is asked.
+fn ask_first(flight: &mut Flight, mined: &Inclusion) -> Option<Option<(IntentId, Call)>> {
+    let [intent] = &flight.intents[..] else { return None };
+    let is_revert = !mined.success && !is_void(flight, mined);
+    if !is_revert || !flight.is_repeat_safe() || flight.is_done.is_some() {
+        return None;
+    }
+    let question = (intent.id, call(intent));
+    let was_asked = core::mem::replace(&mut flight.is_asked, true);
+    Some((!was_asked).then_some(question))
+}
+
+/// True if what was mined only used the nonce up.
+fn is_void(flight: &Flight, mined: &Inclusion) -> bool {
+    flight.attempts.iter().any(|known| known.hash == mined.tx_hash && known.voids)
+}
+
+/// What becomes of each intent whose transaction every node refused.
+fn void_end(flight: &Flight) -> ItemEnd {
+    let detail = "every node refused its transaction".to_owned();
+    match flight.intents.len() {
+        1 if flight.refusals.saturating_add(1) >= MOST_REFUSALS => {
+            ItemEnd::Failed(Failure { code: FailureCode::Refused, detail })
+        }
+        // One of several is what nodes refuse; which, only smaller transactions tell.
+        _ => ItemEnd::Queued(detail),
     }
 }
 

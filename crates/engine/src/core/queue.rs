@@ -9,6 +9,7 @@ use super::effect::Effect;
 use super::event::View;
 use super::lane::Lane;
 use crate::batching::Group;
+use crate::config::MAX_DATA;
 
 /// Longest pause, in looks at the chain, of an intent that cannot go ahead yet.
 pub(super) const LONGEST_PAUSE: u64 = 16;
@@ -25,6 +26,8 @@ pub(super) struct Waiting {
     pub(super) limit: usize,
     /// How often a transaction of it ran out of gas: each time it gets a larger margin.
     pub(super) starved: u32,
+    /// How often every node refused a transaction of it.
+    pub(super) refusals: u32,
     /// A call with it is being estimated, or its effect asked for.
     pub(super) is_asked: bool,
     /// Not considered before this look at the chain.
@@ -38,6 +41,10 @@ pub(super) struct Waiting {
     pub(super) reason: String,
     /// Its share of the cost was too much of its worth, in company of so many, at this view.
     pub(super) uneconomic: Option<(usize, u64)>,
+    /// Its budget is less than what gas costs.
+    pub(super) is_capped: bool,
+    /// Head at which its deadline was seen to be past.
+    expired_at: Option<u64>,
 }
 
 impl Waiting {
@@ -48,6 +55,7 @@ impl Waiting {
             order,
             limit,
             starved: 0,
+            refusals: 0,
             is_asked: false,
             resume_at: 0,
             pauses: 0,
@@ -55,6 +63,8 @@ impl Waiting {
             denied: false,
             reason: String::new(),
             uneconomic: None,
+            is_capped: false,
+            expired_at: None,
         }
     }
 
@@ -81,11 +91,27 @@ impl Waiting {
 
     /// True if it will be considered in this look at the chain.
     pub(super) fn is_ready(&self, view: &View, views: u64) -> bool {
-        !self.is_asked && self.resume_at <= views && self.is_due(view)
+        let may_go = self.expired_at.is_none() && self.resume_at <= views;
+        !self.is_asked && may_go && self.is_due(view)
     }
 
-    fn has_expired(&self, view: &View) -> bool {
-        self.intent.request.deadline.is_some_and(|deadline| view.head.timestamp > deadline)
+    /// True while it waits for another price, for however long: nothing waits for it.
+    pub(super) fn is_parked(&self) -> bool {
+        self.uneconomic.is_some() || self.is_capped
+    }
+
+    /// True once two heads were past its deadline: the clock of one may be wrong.
+    fn has_expired(&mut self, view: &View) -> bool {
+        let is_past =
+            self.intent.request.deadline.is_some_and(|deadline| view.head.timestamp > deadline);
+        if !is_past {
+            self.expired_at = None;
+            return false;
+        }
+        let head = view.head.number;
+        let first = *self.expired_at.get_or_insert(head);
+        self.expired_at = Some(first.min(head));
+        head > first
     }
 }
 
@@ -101,23 +127,32 @@ impl Lane {
         let mut ready = self.ready(&view);
         ready.truncate(room);
         for intents in ready {
-            let carried = intents.iter().filter_map(|id| self.queue.get(id));
-            match self.call_of(carried.map(|waiting| &waiting.intent)) {
-                Some(call) => {
-                    for id in &intents {
-                        if let Some(waiting) = self.queue.get_mut(id) {
-                            waiting.is_asked = true;
-                        }
-                    }
-                    self.estimates = self.estimates.saturating_add(1);
-                    effects.push(Effect::Estimate { intents, call });
-                }
-                // They cannot share one after all.
-                None => self.part(&intents, 1),
+            if let Some(expected) = self.known_gas(&intents, &view) {
+                effects.extend(self.bind(&intents, expected, &view));
+            } else if !self.awaits_shared_gas(&intents) {
+                effects.extend(self.ask_estimate(intents));
             }
         }
         effects.extend(self.watch_gaps(&view));
         effects
+    }
+
+    fn ask_estimate(&mut self, intents: Vec<IntentId>) -> Option<Effect> {
+        let carried = intents.iter().filter_map(|id| self.queue.get(id));
+        let call = self.call_of(carried.map(|waiting| &waiting.intent));
+        let Some(call) = call.filter(|call| call.data.len() <= MAX_DATA) else {
+            // They cannot share one after all.
+            self.part(&intents, intents.len().div_ceil(2));
+            return None;
+        };
+        for id in &intents {
+            if let Some(waiting) = self.queue.get_mut(id) {
+                waiting.is_asked = true;
+            }
+        }
+        self.estimates = self.estimates.saturating_add(1);
+        self.ask_gas(&intents);
+        Some(Effect::Estimate { intents, call })
     }
 
     /// What may have a nonce now: single intents and full or due batches, oldest first.
@@ -191,9 +226,10 @@ impl Lane {
     fn expire(&mut self, view: &View) -> Vec<Effect> {
         let expired: Vec<IntentId> = self
             .queue
-            .iter()
-            .filter(|(_, waiting)| waiting.has_expired(view) && !waiting.is_asked)
-            .map(|(id, _)| *id)
+            .iter_mut()
+            .filter_map(|(id, waiting)| {
+                (waiting.has_expired(view) && !waiting.is_asked).then_some(*id)
+            })
             .collect();
         expired
             .into_iter()

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use alloy_primitives::{Bytes, keccak256};
 use capstan_base::{Address, B256, ChainId, U256, UnixSeconds};
 use capstan_chain::{
-    BlockRef, Finality, GasPrice, Receipt, SendOutcome, SignedTransaction, TxFields,
+    BlockRef, Call, Finality, GasPrice, Receipt, SendOutcome, SignedTransaction, TxFields, TxTarget,
 };
 use capstan_store::{
-    FlightId, Intent, IntentId, IntentState, ItemEnd, LaneKey, LaneSnapshot, NewIntent,
+    Attempt, Broadcast, FailureCode, FlightId, Intent, IntentId, IntentState, ItemEnd, LaneKey,
+    LaneSnapshot, NewIntent, OpenFlight, Signed,
 };
 
-use super::{Alert, Canonical, Effect, Event, Lane, Look, Search, View};
+use super::{Alert, Answer, Canonical, Effect, Event, Lane, Look, Search, View};
 use crate::batching::Singles;
 use crate::chain::Estimate;
 use crate::config::LaneConfig;
@@ -26,7 +27,7 @@ const GAS: Estimate = Estimate::Gas { gas: 100, rollup_fee: U256::ZERO };
 
 fn lane() -> Lane {
     let config = LaneConfig { finality: Finality::Depth(2), ..LaneConfig::default() };
-    Lane::restore(KEY, config, Arc::new(Singles), LaneSnapshot::default())
+    Lane::restore(KEY, config, Arc::new(Singles), LaneSnapshot::default(), &|_| None)
 }
 
 fn intent(id: u64) -> Event {
@@ -45,6 +46,7 @@ fn intent_of(id: u64, change: impl FnOnce(&mut NewIntent)) -> Event {
         place: None,
         inclusion: None,
         failure: None,
+        spent: U256::ZERO,
         created_at: UnixSeconds::default(),
         updated_at: UnixSeconds::default(),
     }))
@@ -181,31 +183,30 @@ fn is_lost(effects: &[Effect]) -> bool {
 }
 
 #[test]
-fn without_a_search_a_lost_nonce_needs_three_heads_finality_and_the_first_head_canonical() {
-    let (mut lane, _) = in_flight();
-    for block in 11..15 {
-        lane.step(view(block, 6));
-        let effects = missing(&mut lane, Canonical::Yes, Search::Unavailable);
-        assert_eq!(effects, [], "block {block}");
-    }
-    lane.step(view(15, 6));
-    assert_eq!(lane.step(looked(Canonical::Yes, Look::Unavailable)), []);
-    assert_eq!(missing(&mut lane, Canonical::Unknown, Search::Unavailable), []);
-    lane.step(view(16, 6));
-    assert!(is_lost(&missing(&mut lane, Canonical::Yes, Search::Unavailable)));
-    assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
-}
-
-#[test]
-fn a_nonce_that_falls_back_clears_the_suspicion() {
+fn without_a_search_nothing_is_concluded_but_an_operator_is_told() {
     let (mut lane, _) = in_flight();
     lane.step(view(11, 6));
-    missing(&mut lane, Canonical::Yes, Search::Unavailable);
-    lane.step(view(12, 5));
-    for block in 20..22 {
+    let alert = Effect::Alert(Alert::NonceUnexplained { intent: IntentId(1), nonce: 5 });
+    assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), [alert]);
+    for block in 12..100 {
         lane.step(view(block, 6));
         assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), []);
     }
+    assert_eq!(lane.pending_count(), 1);
+}
+
+#[test]
+fn without_a_search_what_is_safe_to_repeat_is_repeated_at_the_second_head() {
+    let (mut lane, _) = in_flight_of(|request| request.repeat_safe = true);
+    lane.step(view(11, 6));
+    assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), []);
+    assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), []);
+    lane.step(view(12, 5));
+    lane.step(view(13, 6));
+    assert_eq!(missing(&mut lane, Canonical::Yes, Search::Unavailable), [], "it was not past");
+    lane.step(view(14, 6));
+    assert!(is_lost(&missing(&mut lane, Canonical::Yes, Search::Unavailable)));
+    assert_eq!((lane.queued_count(), lane.pending_count()), (1, 0));
 }
 
 #[test]
@@ -327,4 +328,200 @@ fn a_nonce_far_ahead_is_believed_at_the_third_look() {
     lane.step(view(15, leap));
     assert_eq!(lane.nonce_lag(), 0);
     assert_eq!(lane.view.as_ref().unwrap().account_nonce, leap);
+}
+
+/// The same bytes again, handed over.
+fn resends(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Broadcast { nonce: 5, .. }))
+}
+
+#[test]
+fn what_was_in_a_block_goes_out_again_on_a_chain_that_is_shorter_now() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(20, 6));
+    let found = Look::Found { hash, receipt: receipt(20), canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    assert!(!resends(&lane.step(view(21, 6))));
+    assert!(resends(&lane.step(view(12, 5))), "block 20 cannot be asked for");
+}
+
+#[test]
+fn a_nonce_that_stands_still_keeps_no_receipt_from_being_found() {
+    let (mut lane, hash) = in_flight();
+    let looks = |effects: &[Effect]| effects.iter().any(|one| matches!(one, Effect::Look { .. }));
+    assert!(!looks(&lane.step(view(12, 5))));
+    assert!(looks(&lane.step(view(13, 5))));
+    let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
+    let effects = lane.step(looked(Canonical::Unknown, found));
+    assert!(matches!(effects[..], [Effect::Finalise(FLIGHT, ..)]), "{effects:?}");
+}
+
+#[test]
+fn a_height_that_was_never_there_does_not_stay() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    lane.step(view(1_000_000_000, 5));
+    lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
+    let fees = capstan_chain::Fees::Eip1559 { max_fee: 21, priority_fee: 1 };
+    let signed = SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(9) };
+    lane.step(Event::Recorded { nonce: 5, flight: FLIGHT, signed, fees, voids: false });
+    lane.step(view(10, 5));
+    let effects = lane.step(view(13, 5));
+    assert!(effects.iter().any(|one| matches!(one, Effect::Sign { .. })), "{effects:?}");
+}
+
+#[test]
+fn a_deadline_is_past_at_the_second_head_beyond_it() {
+    let mut lane = lane();
+    lane.step(intent_of(1, |request| request.deadline = UnixSeconds::new(20).ok()));
+    assert_eq!(lane.step(view(1 << 30, 5)), [], "one head may be a lie");
+    assert!(matches!(lane.step(view(10, 5))[..], [Effect::Estimate { .. }]));
+    lane.step(Event::Estimated(vec![IntentId(1)], None));
+    assert_eq!(lane.step(view(21, 5)), []);
+    assert_eq!(lane.step(view(21, 5)), []);
+    let effects = lane.step(view(22, 5));
+    let [Effect::Fail(IntentId(1), failure)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(failure.code, FailureCode::DeadlinePassed);
+}
+
+/// A void of nonce 5 that is in a final block; what became of the intent.
+fn voided(lane: &mut Lane) -> ItemEnd {
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
+    let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let (nonce, fees) = (tx.nonce, tx.fees);
+    let head = lane.view.as_ref().unwrap().head.number;
+    let (mined_at, next) = (head.saturating_add(1), nonce.saturating_add(1));
+    let signed =
+        |hash| SignedTransaction { raw: Bytes::from_static(b"raw"), hash: B256::repeat_byte(hash) };
+    let own = signed(9);
+    lane.step(Event::Recorded { nonce, flight: FLIGHT, signed: own, fees, voids: false });
+    let void = signed(8);
+    lane.step(Event::Recorded { nonce, flight: FLIGHT, signed: void, fees, voids: true });
+    lane.step(view(head.saturating_add(4), next));
+    let receipt = Receipt { tx_hash: B256::repeat_byte(8), ..receipt(mined_at) };
+    let hash = B256::repeat_byte(8);
+    let look = Look::Found { hash, receipt, canonical: Canonical::Yes };
+    let effects = lane.step(Event::Looked { nonce, attempts: 2, anchor: Canonical::Unknown, look });
+    let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(matches!(ends[..], [(IntentId(1), _)]));
+    lane.step(view(head.saturating_add(5), next));
+    ends[0].1.clone()
+}
+
+#[test]
+fn what_every_node_refused_is_estimated_anew_and_given_up_at_the_third_time() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    lane.step(view(10, 5));
+    assert!(matches!(voided(&mut lane), ItemEnd::Queued(_)));
+    assert!(matches!(voided(&mut lane), ItemEnd::Queued(_)));
+    let end = voided(&mut lane);
+    let ItemEnd::Failed(failure) = end else { panic!("{end:?}") };
+    assert_eq!(failure.code, FailureCode::Refused);
+    assert!(lane.is_idle());
+}
+
+#[test]
+fn an_estimate_beyond_what_any_node_takes_is_not_signed() {
+    let mut lane = lane();
+    lane.step(intent(1));
+    lane.step(view(10, 5));
+    let gas = Estimate::Gas { gas: 1 << 24, rollup_fee: U256::ZERO };
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(gas)));
+    assert!(matches!(effects[..], [Effect::Note(IntentId(1), "too_much_gas", _)]), "{effects:?}");
+    let effects = lane.step(view(11, 5));
+    assert!(matches!(effects[..], [Effect::Estimate { .. }]), "another endpoint may know better");
+}
+
+#[test]
+fn a_revert_of_what_was_done_by_an_earlier_transaction_of_its_own_is_no_failure() {
+    for (answer, done) in [(Answer::Done, true), (Answer::NotDone, false)] {
+        let (mut lane, hash) = in_flight_of(|request| request.repeat_safe = true);
+        lane.step(view(13, 6));
+        let reverted = Receipt { success: false, gas_used: 20_000, ..receipt(11) };
+        let found = Look::Found { hash, receipt: reverted, canonical: Canonical::Yes };
+        let effects = lane.step(looked(Canonical::Unknown, found.clone()));
+        assert!(matches!(effects[..], [Effect::Ask { intent: IntentId(1), .. }]), "{effects:?}");
+        assert_eq!(lane.step(looked(Canonical::Unknown, found.clone())), [], "asked once");
+        lane.step(Event::Asked(IntentId(1), Answer::Unavailable));
+        let effects = lane.step(looked(Canonical::Unknown, found.clone()));
+        assert!(matches!(effects[..], [Effect::Ask { .. }]), "asked again");
+        lane.step(Event::Asked(IntentId(1), answer));
+        let effects = lane.step(looked(Canonical::Unknown, found));
+        let [Effect::Finalise(FLIGHT, _, ends)] = &effects[..] else { panic!("{effects:?}") };
+        match &ends[..] {
+            [(_, ItemEnd::Failed(failure))] if done => {
+                assert_eq!(failure.code, FailureCode::AlreadyDone);
+            }
+            [(_, ItemEnd::Final { success: false })] if !done => {}
+            _ => panic!("{ends:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_replacement_after_a_restart_makes_the_call_that_was_signed() {
+    let (mut before, _) = in_flight();
+    let flight = before.flights.remove(&5).unwrap();
+    let attempt = Attempt {
+        flight: FLIGHT,
+        nonce: 5,
+        number: 0,
+        signed: Signed {
+            tx_hash: B256::repeat_byte(9),
+            raw: Bytes::from_static(b"raw"),
+            voids: false,
+            gas_limit: 30_100,
+            max_fee: 21,
+            priority_fee: Some(1),
+            rollup_fee: U256::ZERO,
+            signed_at: UnixSeconds::default(),
+        },
+        broadcast: Broadcast::Accepted,
+        broadcast_detail: None,
+    };
+    let intents = flight.intents;
+    let open =
+        OpenFlight { id: FLIGHT, nonce: 5, intents, attempts: vec![attempt], inclusion: None };
+    let snapshot = LaneSnapshot { flights: vec![open], ..LaneSnapshot::default() };
+    let signed = Call { to: Address::repeat_byte(0x77), value: U256::from(3), data: Bytes::new() };
+    let read = |raw: &Bytes| (raw[..] == b"raw"[..]).then(|| signed.clone());
+    let mut lane = Lane::restore(KEY, before.config, Arc::new(Singles), snapshot, &read);
+    lane.step(view(20, 5));
+    let effects = lane.step(view(30, 5));
+    let tx = effects.iter().find_map(|effect| match effect {
+        Effect::Sign { tx, .. } => Some(tx),
+        _ => None,
+    });
+    let tx = tx.unwrap_or_else(|| panic!("{effects:?}"));
+    assert_eq!((tx.target, tx.value), (TxTarget::To(signed.to), signed.value));
+}
+
+#[test]
+fn what_a_chain_lost_beyond_finality_goes_out_again_every_few_blocks() {
+    let (mut lane, hash) = in_flight();
+    lane.step(view(13, 6));
+    let found = Look::Found { hash, receipt: receipt(11), canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    assert_eq!(lane.step(view(14, 6)), []);
+    let alert = Effect::Alert(Alert::FinalityBroken { nonce: 5, was: 6 });
+    assert_eq!(lane.step(view(12, 5)), [alert, Effect::Restore(5..6)]);
+    assert_eq!(lane.step(view(13, 5)), []);
+    assert_eq!(lane.step(view(14, 5)), [Effect::Restore(5..6)]);
+    assert_eq!(lane.step(view(15, 6)), []);
+}
+
+#[test]
+fn what_failed_transactions_cost_comes_out_of_the_budget() {
+    let budget = U256::from(1_500_000);
+    let (mut lane, hash) = in_flight_of(|request| request.max_cost = Some(budget));
+    lane.step(view(13, 6));
+    let dry = Receipt { success: false, gas_used: 30_100, effective_gas_price: 20, ..receipt(11) };
+    let found = Look::Found { hash, receipt: dry, canonical: Canonical::Yes };
+    lane.step(looked(Canonical::Unknown, found));
+    lane.step(view(14, 6));
+    let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));
+    let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
+    // 1,500,000 less 602,000, for 60,100 gas.
+    assert_eq!(tx.fees.max_fee(), 14);
 }

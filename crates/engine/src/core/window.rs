@@ -37,8 +37,11 @@ impl Window {
         self.changed_at = head;
     }
 
-    /// The chain was looked at; `all_accepted` if pools have every attempt that waits.
-    pub(super) fn viewed(&mut self, head: u64, all_accepted: bool) {
+    /// The chain was looked at while `pending` nonces waited; `all_accepted` if pools have the attempt
+    /// of each.
+    pub(super) fn viewed(&mut self, head: u64, pending: usize, all_accepted: bool) {
+        self.was_full |= pending >= self.size;
+        self.changed_at = self.changed_at.min(head);
         let may_grow = if self.has_met_limit { head > self.changed_at } else { all_accepted };
         if !self.was_full || !may_grow {
             return;
@@ -58,19 +61,22 @@ mod tests {
     fn it_doubles_while_pools_take_all_and_creeps_after_a_refusal() {
         let mut window = Window::new(16, 100);
         assert_eq!(window.room(3), 13);
-        window.viewed(1, true);
-        assert_eq!(window.room(16), 0, "not full before, no growth");
-        window.viewed(1, false);
+        window.viewed(1, 15, true);
+        assert_eq!(window.room(0), 16, "not full before, no growth");
+        window.viewed(1, 16, false);
         assert_eq!(window.room(16), 0, "not all taken, no growth");
-        window.viewed(1, true);
-        window.viewed(1, true);
+        window.viewed(1, 16, true);
+        window.viewed(1, 16, true);
         assert_eq!(window.room(0), 32, "once each time it is full");
         window.room(32);
+        window.viewed(1, 5, true);
+        assert_eq!(window.room(0), 64, "it was full, though some are in a block by now");
+        window.room(64);
         window.refused(20, 3);
         assert_eq!(window.room(20), 0);
-        window.viewed(3, true);
+        window.viewed(3, 20, true);
         assert_eq!(window.room(20), 0, "not in the same block");
-        window.viewed(4, false);
+        window.viewed(4, 20, false);
         assert_eq!(window.room(20), 1);
     }
 
@@ -80,7 +86,7 @@ mod tests {
         assert_eq!(window.room(0), 1);
         for head in 1..9 {
             window.room(usize::MAX);
-            window.viewed(head, true);
+            window.viewed(head, 0, true);
         }
         assert_eq!(window.room(0), 3);
         window.refused(0, 9);

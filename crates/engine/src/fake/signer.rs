@@ -1,8 +1,9 @@
 //! A signer whose transactions the fake chain reads, and whose bytes cost no elliptic curve.
 
+use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::Address;
-use capstan_chain::{SignedTransaction, SignerError, TxFields};
+use capstan_chain::{Call, SignedTransaction, SignerError, TxFields};
 
 use super::tx::FakeTx;
 use crate::signer::LaneSigner;
@@ -20,5 +21,10 @@ impl LaneSigner for FakeSigner {
     async fn sign(&self, tx: &TxFields) -> Result<SignedTransaction, SignerError> {
         let (raw, hash) = FakeTx { sender: self.0, tx: tx.clone() }.sign();
         Ok(SignedTransaction { raw, hash })
+    }
+
+    fn call_of(&self, raw: &Bytes) -> Option<Call> {
+        let signed = FakeTx::decode(raw)?;
+        Some(Call { to: signed.to(), value: signed.tx.value, data: signed.tx.data })
     }
 }

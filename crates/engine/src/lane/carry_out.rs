@@ -130,6 +130,14 @@ impl Worker {
                 Ok(())
             }
             Effect::Note(id, what, detail) => self.store.note(id, what, detail).await,
+            Effect::Restore(nonces) => {
+                let mined = self.store.mined_attempts(self.key, nonces).await?;
+                let raws: Vec<Bytes> =
+                    mined.into_iter().map(|attempt| attempt.signed.raw).collect();
+                let outcomes = self.chain.send_many(&raws).await;
+                tracing::info!(chain_id = self.key.chain_id.0, ?outcomes, "sent again");
+                Ok(())
+            }
             Effect::FillGap { nonce, blocked } => {
                 self.fill_gap(nonce, blocked).await?;
                 // Taken up without waiting for the next look at the outbox.

@@ -5,7 +5,7 @@ use capstan_store::{Attempt, EngineStore, FailureCode, Intent, IntentState};
 use futures_util::FutureExt;
 
 use super::report::Violation;
-use super::world::{SENDER, Wanted, World};
+use super::world::{ALONE_GAS, QUIET_PRICE, SENDER, Wanted, World};
 use crate::fake::contracts::{Calls, Fate, Kind};
 use crate::fake::model::MinedTx;
 
@@ -56,6 +56,7 @@ impl World {
         let net = self.net();
         let branch = net.model.canonical();
         let is_healthy = wanted.item.fate == Fate::Works
+            && !is_spent(wanted, &intent)
             && wanted.deadline.is_none()
             && branch.effect_count(wanted.item.effect, u64::MAX) == 0;
         let is_open = matches!(
@@ -146,6 +147,8 @@ impl World {
                     found.push(Violation::Lost(id, detail));
                 }
             }
+            // Transactions that failed have taken so much of its budget that it can only wait.
+            (IntentState::Queued, ..) if is_spent(wanted, &intent) => {}
             (state, ..) => {
                 let history = self.shared.store.history(id).now_or_never();
                 let history = history.and_then(Result::ok).unwrap_or_default();
@@ -158,6 +161,13 @@ impl World {
         found.extend(carried.filter_map(|tx| over_budget(wanted, tx)));
         found
     }
+}
+
+/// True if an intent was charged for failures, and what is left of its budget pays for few calls at most.
+fn is_spent(wanted: &Wanted, intent: &Intent) -> bool {
+    let few = QUIET_PRICE.saturating_mul(u128::from(ALONE_GAS)).saturating_mul(4);
+    let left = wanted.max_cost.map(|most| most.saturating_sub(intent.spent));
+    !intent.spent.is_zero() && left.is_some_and(|left| left < U256::from(few))
 }
 
 fn over_budget(wanted: &Wanted, tx: &MinedTx) -> Option<Violation> {

@@ -27,7 +27,10 @@ pub(super) const BLOCK_TIME: u64 = 2;
 pub(super) const QUIET_BASE_FEE: u128 = 1_000;
 
 /// Gas of a call alone, with room: what budgets are reckoned with.
-const ALONE_GAS: u64 = 80_000;
+pub(super) const ALONE_GAS: u64 = 80_000;
+
+/// What is offered per gas when all is quiet.
+pub(super) const QUIET_PRICE: u128 = 2 * QUIET_BASE_FEE + 20;
 
 /// An intent and what it is to lead to.
 #[derive(Clone, Debug)]
@@ -192,8 +195,7 @@ impl World {
         };
         let item = Item { kind, effect, fate };
         let max_cost = (self.rng.u8(..4) == 0).then(|| {
-            let price = QUIET_BASE_FEE.saturating_mul(2).saturating_add(20);
-            let gas = U256::from(ALONE_GAS).saturating_mul(U256::from(price));
+            let gas = U256::from(ALONE_GAS).saturating_mul(U256::from(QUIET_PRICE));
             let times = U256::from(self.rng.u64(1..5));
             gas.saturating_add(self.net().model.l1_fee).saturating_mul(times)
         });

@@ -78,6 +78,9 @@ CREATE TABLE intents (
     success         BOOLEAN,
     failure_code    TEXT,
     failure_detail  TEXT,
+    -- Wei its shares of transactions cost that are final and did not do it: `max_cost` counts them.
+    spent           BYTEA  NOT NULL DEFAULT decode(repeat('00', 32), 'hex')
+        CHECK (octet_length(spent) = 32),
     created_at      BIGINT NOT NULL DEFAULT unix_seconds(),
     updated_at      BIGINT NOT NULL DEFAULT unix_seconds(),
     CHECK ((state IN ('in_flight', 'final')) = (flight_id IS NOT NULL)),

@@ -1,8 +1,9 @@
 //! The tables and their indexes, and everything that only reads them.
 
+use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use capstan_base::B256;
+use capstan_base::{B256, U256};
 
 use super::seconds;
 use crate::attempts::Attempt;
@@ -23,6 +24,7 @@ pub(super) struct IntentRow {
     pub(super) flight: Option<FlightId>,
     pub(super) success: Option<bool>,
     pub(super) failure: Option<Failure>,
+    pub(super) spent: U256,
     pub(super) created_at: u64,
     pub(super) updated_at: u64,
     /// Flights it was ever carried by, lost ones included.
@@ -96,6 +98,7 @@ impl Tables {
             place,
             inclusion,
             failure: row.failure.clone(),
+            spent: row.spent,
             created_at: seconds(row.created_at),
             updated_at: seconds(row.updated_at),
         }
@@ -160,6 +163,17 @@ impl Tables {
             })
             .collect();
         LaneSnapshot { next_nonce: lane.next_nonce, final_below: lane.final_below, flights }
+    }
+
+    pub(super) fn mined_attempts(&self, key: LaneKey, nonces: Range<u64>) -> Vec<Attempt> {
+        let Some(lane) = self.lanes.get(&key) else { return Vec::new() };
+        let flights = lane.by_nonce.range(nonces).filter_map(|(_, id)| self.flights.get(id));
+        let mined = flights.filter(|flight| flight.state == FlightState::Final);
+        let mined = mined.filter_map(|flight| {
+            let hash = flight.inclusion?.tx_hash;
+            flight.attempts.iter().find(|(_, attempt)| attempt.signed.tx_hash == hash)
+        });
+        mined.take(256).map(|(_, attempt)| attempt.clone()).collect()
     }
 
     pub(super) fn queued(&self, key: LaneKey, after: Option<IntentId>, limit: u32) -> Vec<Intent> {

@@ -4,6 +4,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use capstan_base::U256;
+
 use super::seconds;
 use super::tables::{FlightRow, IntentRow, Tables};
 use crate::attempts::{Attempt, Broadcast, BroadcastNote, NewAttempt, Recorded};
@@ -35,6 +37,7 @@ impl Tables {
                 flight: None,
                 success: None,
                 failure: None,
+                spent: U256::ZERO,
                 created_at: self.now,
                 updated_at: self.now,
                 flights: Vec::new(),
@@ -207,6 +210,7 @@ impl Tables {
             return Err(StoreError::OtherItems { flight: id });
         }
         self.set_flight(id, FlightState::Final, Some(inclusion));
+        let share = inclusion.share(ends.len());
         for (item, end) in ends {
             match end {
                 ItemEnd::Final { success } => {
@@ -218,6 +222,9 @@ impl Tables {
                     }
                 }
                 ItemEnd::Queued(detail) => {
+                    if let Some(row) = self.intents.get_mut(&item) {
+                        row.spent = row.spent.saturating_add(share);
+                    }
                     self.requeue(item);
                     self.note(item, "isolated", &detail)?;
                 }

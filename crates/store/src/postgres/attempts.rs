@@ -1,5 +1,6 @@
 //! Attempts: signed transactions, stored before they are broadcast.
 
+use core::ops::Range;
 use std::collections::HashMap;
 
 use sqlx::Row;
@@ -166,6 +167,28 @@ pub(super) async fn attempts_of(sql: &mut PgConnection, intent: IntentId) -> Res
     .await;
     rows.and_then(|rows| rows.iter().map(read_attempt).collect())
         .map_err(StoreError::statement("list attempts"))
+}
+
+/// The mined attempts of a lane's final flights at these nonces, by nonce, at most 256.
+pub(super) async fn mined_attempts(
+    sql: &mut PgConnection,
+    lane: LaneKey,
+    nonces: &Range<u64>,
+) -> Result<Vec<Attempt>> {
+    let rows = sqlx::query(
+        "SELECT attempts.*, flights.nonce FROM flights
+         JOIN attempts ON attempts.flight_id = flights.id AND attempts.tx_hash = flights.tx_hash
+         WHERE chain_id = $1 AND sender = $2 AND nonce >= $3 AND nonce < $4 AND state = 'final'
+         ORDER BY nonce LIMIT 256",
+    )
+    .bind(Sql(lane.chain_id))
+    .bind(Sql(lane.sender))
+    .bind(Sql(nonces.start))
+    .bind(Sql(nonces.end))
+    .fetch_all(sql)
+    .await;
+    rows.and_then(|rows| rows.iter().map(read_attempt).collect())
+        .map_err(StoreError::statement("read mined attempts"))
 }
 
 pub(super) fn read_attempt(row: &PgRow) -> sqlx::Result<Attempt> {

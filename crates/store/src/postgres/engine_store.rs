@@ -1,5 +1,6 @@
 //! The seam the engine needs, on PostgreSQL.
 
+use core::ops::Range;
 use core::time::Duration;
 
 use async_trait::async_trait;
@@ -95,6 +96,13 @@ impl EngineStore for PgStore {
     /// One waiter for each lane and handle: a word wakes one.
     async fn submitted(&self, lane: LaneKey) {
         self.listener.word_of(lane).await;
+    }
+
+    async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>> {
+        self.read("read mined attempts", (lane, nonces), |sql, (lane, nonces)| {
+            Box::pin(attempts::mined_attempts(sql, *lane, nonces))
+        })
+        .await
     }
 
     async fn record_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<Recorded> {
@@ -222,6 +230,7 @@ async fn record_final(
         match end {
             ItemEnd::Final { success } => intents::end(sql, *id, *success).await?,
             ItemEnd::Queued(detail) => {
+                intents::spend(sql, *id, inclusion.share(ends.len())).await?;
                 intents::requeue(sql, *id).await?;
                 intents::add_history(sql, *id, "isolated", detail).await?;
             }

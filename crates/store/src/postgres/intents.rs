@@ -1,6 +1,7 @@
 //! Intents: submitted once per key, from whichever machine.
 
 use alloy_primitives::Bytes;
+use capstan_base::U256;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Executor, Row};
 
@@ -163,6 +164,24 @@ pub(super) async fn requeue(sql: &mut PgConnection, id: IntentId) -> Result<()> 
     .map_err(StoreError::statement("queue an intent again"))
 }
 
+/// Adds to what an intent's failed transactions cost.
+pub(super) async fn spend(sql: &mut PgConnection, id: IntentId, share: U256) -> Result<()> {
+    let spend = async {
+        let row = sqlx::query("SELECT spent FROM intents WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(Sql(id.0))
+            .fetch_one(&mut *sql)
+            .await?;
+        let spent: U256 = get(&row, "spent")?;
+        sqlx::query("UPDATE intents SET spent = $2 WHERE id = $1")
+            .bind(Sql(id.0))
+            .bind(Sql(spent.saturating_add(share)))
+            .execute(&mut *sql)
+            .await
+            .map(drop)
+    };
+    spend.await.map_err(StoreError::statement::<sqlx::Error>("record what was spent"))
+}
+
 /// Ends an intent that a final flight carried.
 pub(super) async fn end(sql: &mut PgConnection, id: IntentId, success: bool) -> Result<()> {
     sqlx::query(
@@ -230,6 +249,7 @@ pub(super) fn read_intent(row: &PgRow) -> sqlx::Result<Intent> {
         place,
         inclusion,
         failure,
+        spent: get(row, "spent")?,
         created_at: get(row, "created_at")?,
         updated_at: get(row, "updated_at")?,
     })

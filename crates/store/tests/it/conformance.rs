@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use capstan_base::{Address, B256};
+use capstan_base::{Address, B256, U256};
 use capstan_store::{
     Broadcast, BroadcastNote, EngineStore, Failure, FailureCode, IntentFilter, IntentId,
     IntentOutcome, IntentState, ItemEnd, LaneKey, Place, StoreError,
@@ -159,12 +159,17 @@ async fn a_flight_goes_to_a_block_back_and_to_finality_with_all_it_carries() {
         assert_eq!(done.place.unwrap().items, 3);
         let isolated = store.intent(ids[1]).await.unwrap().unwrap();
         assert_eq!((isolated.state, isolated.place), (IntentState::Queued, None));
+        assert_eq!(isolated.spent, inclusion(1, 11).share(3), "once, however often it is told");
+        assert_eq!((done.spent, inclusion(1, 11).share(3).is_zero()), (U256::ZERO, false));
         let failed = store.intent(ids[2]).await.unwrap().unwrap();
         assert!(failed.is_dead(), "the batch succeeded, the item did not");
         let reorg = store.record_reorg(fence, flight, String::new()).await;
         assert!(reorg.is_err(), "final is final");
         let snapshot = store.lane_snapshot(LANE).await.unwrap();
         assert_eq!((snapshot.final_below, snapshot.flights), (1, vec![]));
+        let mined = store.mined_attempts(LANE, 0..9).await.unwrap();
+        assert_eq!(mined.iter().map(|one| (one.nonce, one.number)).collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(store.mined_attempts(LANE, 1..9).await.unwrap(), []);
         assert_eq!(store.open_lanes().await.unwrap(), [LANE], "one is queued again");
         let attempts = store.attempts(ids[0]).await.unwrap();
         assert_eq!(attempts[0].broadcast_detail.as_deref(), Some("no"));

@@ -1,7 +1,5 @@
 //! Intents that share a transaction: who goes with whom, when, and what happens to one at fault.
 
-use capstan_chain::Call;
-
 use super::*;
 use crate::batching::{Batching, Group, ItemOutcome};
 use crate::config::BatchPolicy;
@@ -35,7 +33,7 @@ impl Batching for Together {
 
 fn lane_with(batch: BatchPolicy) -> Lane {
     let config = LaneConfig { finality: Finality::Depth(2), batch, ..LaneConfig::default() };
-    Lane::restore(KEY, config, Arc::new(Together), LaneSnapshot::default())
+    Lane::restore(KEY, config, Arc::new(Together), LaneSnapshot::default(), &|_| None)
 }
 
 fn data(id: u64, data: &'static str) -> Event {
@@ -119,11 +117,11 @@ fn a_batch_that_would_revert_is_halved_until_the_one_at_fault_is_alone() {
     }
     assert_eq!(estimates(&lane.step(view(10, 5))), [ids(1..=4)]);
     let revert = || Some(Estimate::Revert(Bytes::from_static(b"no")));
-    lane.step(Event::Estimated(ids(1..=4), revert()));
-    assert_eq!(estimates(&lane.step(view(11, 5))), [ids([1, 2]), ids([3, 4])]);
+    let effects = lane.step(Event::Estimated(ids(1..=4), revert()));
+    assert_eq!(estimates(&effects), [ids([1, 2]), ids([3, 4])]);
     fly(&mut lane, ids([1, 2]));
-    lane.step(Event::Estimated(ids([3, 4]), revert()));
-    assert_eq!(estimates(&lane.step(view(12, 5))), [ids([3]), ids([4])]);
+    let effects = lane.step(Event::Estimated(ids([3, 4]), revert()));
+    assert_eq!(estimates(&effects), [ids([3]), ids([4])]);
     lane.step(Event::Estimated(ids([3]), revert()));
     fly(&mut lane, ids([4]));
     assert_eq!(lane.queued_count(), 1, "the one at fault is alone");
@@ -204,4 +202,75 @@ fn the_share_of_each_stays_within_its_own_budget() {
     let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
     let [Effect::Sign { tx, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(tx.fees.max_fee(), 20);
+}
+
+fn pairs() -> Lane {
+    lane_with(BatchPolicy { max_items: 2, ..BatchPolicy::default() })
+}
+
+/// Gas limit of each batch that is to be signed.
+fn limits(effects: &[Effect]) -> Vec<(Vec<IntentId>, u64)> {
+    let limit = |effect: &Effect| match effect {
+        Effect::Sign { intents, tx, .. } => Some((intents.clone(), tx.gas_limit)),
+        _ => None,
+    };
+    effects.iter().filter_map(limit).collect()
+}
+
+#[test]
+fn one_estimate_serves_all_batches_of_a_look() {
+    let mut lane = pairs();
+    (1..=6).for_each(|id| drop(lane.step(intent(id))));
+    assert_eq!(estimates(&lane.step(view(10, 5))), [ids([1, 2])]);
+    let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
+    assert_eq!(limits(&effects), [(ids([1, 2]), 30_100), (ids([3, 4]), 200), (ids([5, 6]), 200)]);
+    (7..=10).for_each(|id| drop(lane.step(intent(id))));
+    assert_eq!(estimates(&lane.step(view(11, 5))), [ids([7, 8])], "each look asks once");
+    let effects = lane.step(Event::Estimated(ids([7, 8]), None));
+    assert_eq!(estimates(&effects), [ids([9, 10])], "what was not answered serves nobody");
+}
+
+#[test]
+fn a_batch_with_a_budget_or_beyond_the_balance_is_asked_for_itself() {
+    let mut lane = pairs();
+    (1..=2).for_each(|id| drop(lane.step(intent(id))));
+    let budget = Some(U256::from(10).pow(U256::from(9)));
+    (3..=4).for_each(|id| drop(lane.step(intent_of(id, |request| request.max_cost = budget))));
+    lane.step(view(10, 5));
+    let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
+    assert_eq!(estimates(&effects), [ids([3, 4])]);
+
+    let mut poor = pairs();
+    (1..=4).for_each(|id| drop(poor.step(intent(id))));
+    let Event::Viewed(mut few) = view(10, 5) else { panic!() };
+    // At 21 wei: enough for 30,100 gas, and not for 200 more.
+    few.balance = U256::from(30_200 * 21);
+    poor.step(Event::Viewed(few));
+    let effects = poor.step(Event::Estimated(ids([1, 2]), Some(GAS)));
+    assert_eq!(estimates(&effects), [ids([3, 4])]);
+}
+
+#[test]
+fn intents_that_do_not_fit_into_one_transaction_part() {
+    let mut lane = lane_with(BatchPolicy::default());
+    for id in 1..=3 {
+        let data = Bytes::from(vec![0; 60 << 10]);
+        lane.step(intent_of(id, |request| request.data = data));
+    }
+    assert_eq!(lane.step(view(10, 5)), []);
+    assert_eq!(estimates(&lane.step(view(11, 5))), [ids([1, 2]), ids([3])]);
+}
+
+#[test]
+fn what_waits_for_a_better_price_holds_up_no_verdict() {
+    let mut lane = lane_with(BatchPolicy { max_items: 1, ..BatchPolicy::default() });
+    lane.step(intent_of(1, |request| request.worth = Some(U256::from(1))));
+    lane.step(intent(2));
+    lane.step(view(10, 5));
+    lane.step(Event::Estimated(ids([1]), Some(GAS)));
+    let revert = || Some(Estimate::Revert(Bytes::from_static(b"no")));
+    lane.step(Event::Estimated(ids([2]), revert()));
+    assert_eq!(estimates(&lane.step(view(11, 5))), [ids([2])]);
+    let effects = lane.step(Event::Estimated(ids([2]), revert()));
+    assert!(matches!(effects[..], [Effect::Ask { intent: IntentId(2), .. }]), "{effects:?}");
 }

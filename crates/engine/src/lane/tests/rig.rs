@@ -1,5 +1,6 @@
 //! A lane on a fake chain, with a store that can be killed before or after any write.
 
+use core::ops::Range;
 use core::time::Duration;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -113,6 +114,9 @@ impl EngineStore for KillableStore {
     }
     async fn release_lane(&self, fence: Fence) -> Result<()> {
         self.inner.release_lane(fence).await
+    }
+    async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>> {
+        self.inner.mined_attempts(lane, nonces).await
     }
     async fn queued(
         &self,
