@@ -29,6 +29,8 @@ pub(crate) const ENDED: &str = "capstan_engine_intents_ended_total";
 /// Kinds of alerts.
 const POOR: &str = "insufficient_funds";
 const REFUSED: &str = "refused";
+const UNEXPLAINED: &str = "nonce_unexplained";
+const BROKEN: &str = "finality_broken";
 const TAKEN: &str = "nonce_used_by_another";
 
 /// Sets the gauges of a lane.
@@ -49,7 +51,7 @@ pub(crate) fn leads(key: LaneKey, leads: bool) {
     for name in [ATTEMPTS, MINED, CHAIN_ERRORS] {
         metrics::counter!(name, &labels(key)).increment(0);
     }
-    for kind in [POOR, REFUSED, TAKEN] {
+    for kind in [POOR, REFUSED, UNEXPLAINED, BROKEN, TAKEN] {
         count_alert(key, kind, 0);
     }
 }
@@ -58,12 +60,14 @@ fn labels(key: LaneKey) -> [(&'static str, String); 2] {
     [("chain_id", key.chain_id.to_string()), ("sender", key.sender.to_string())]
 }
 
-/// The intent that an alert is about.
-pub(crate) fn subject(alert: &Alert) -> IntentId {
+/// The intent that an alert is about, if it is about one.
+pub(crate) fn subject(alert: &Alert) -> Option<IntentId> {
     match alert {
         Alert::InsufficientFunds { intent, .. }
         | Alert::Refused { intent, .. }
-        | Alert::NonceUsedByAnother { intent, .. } => *intent,
+        | Alert::NonceUnexplained { intent, .. }
+        | Alert::NonceUsedByAnother { intent, .. } => Some(*intent),
+        Alert::FinalityBroken { .. } => None,
     }
 }
 
@@ -88,14 +92,14 @@ pub(crate) fn alert(key: LaneKey, alert: &Alert) {
                 chain_id, %sender, %intent, nonce,
                 "no endpoint can say what used a nonce; the intent waits for one that keeps history"
             );
-            "nonce_unexplained"
+            UNEXPLAINED
         }
         Alert::FinalityBroken { nonce, was } => {
             tracing::error!(
                 chain_id, %sender, nonce, was,
                 "blocks that were final are gone; what they held is sent again"
             );
-            "finality_broken"
+            BROKEN
         }
         Alert::NonceUsedByAnother { intent, nonce } => {
             tracing::error!(

@@ -107,7 +107,11 @@ impl Story {
         } else {
             "the chain would do it twice, so a lost nonce is final before another is used"
         };
-        format!("  terms    {cost}; {worth}; {repeat}")
+        let spent = match self.intent.spent.is_zero() {
+            true => String::new(),
+            false => format!("; {} wei spent on tries that did not do it", self.intent.spent),
+        };
+        format!("  terms    {cost}; {worth}; {repeat}{spent}")
     }
 
     fn end(&self) -> String {

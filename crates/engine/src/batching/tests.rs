@@ -1,8 +1,10 @@
 //! Which calls share a transaction, and what is read out of its receipt.
 
+use alloy_primitives::{LogData, keccak256};
 use capstan_base::{
     Amount, B256, ModelId, SessionTerms, SignedVoucher, U256, UnixSeconds, Voucher,
 };
+use capstan_chain::types::Log;
 use capstan_chain::{LocalSigner, calls};
 
 use super::*;
@@ -48,7 +50,7 @@ fn transfer(to: u8) -> Call {
     calls::native_transfer(Address::repeat_byte(to), U256::from(1))
 }
 
-fn receipt(logs: Vec<capstan_chain::types::Log>) -> Receipt {
+fn receipt(logs: Vec<Log>) -> Receipt {
     Receipt {
         tx_hash: B256::ZERO,
         block_number: 1,
@@ -102,6 +104,20 @@ fn neighbours_of_one_renter_have_one_key() {
     assert_eq!(SINGLES.sort_key(&one), SINGLES.sort_key(&same));
     assert!(SINGLES.sort_key(&one) < SINGLES.sort_key(&other));
     assert!(SINGLES.sort_key(&transfer(1)).is_empty());
+}
+
+#[test]
+fn what_an_accounts_own_code_did_is_read_though_nobody_knows_of_the_code_any_more() {
+    // As after a restart while no endpoint can say what the account runs: paid once is enough.
+    let words = [U256::from(2), U256::ZERO].map(|word| word.to_be_bytes::<32>()).concat();
+    let topics = vec![keccak256("BatchExecuted(uint256,uint256)")];
+    let data = LogData::new_unchecked(topics, words.into());
+    let log = Log { address: HOST, data, block_number: 1, tx_hash: B256::ZERO };
+    let calls = [transfer(1), transfer(2)];
+    for batches in [SINGLES, DELEGATED] {
+        let outcomes = batches.outcomes(HOST, &calls, &receipt(vec![log.clone()]));
+        assert_eq!(outcomes, [ItemOutcome::Done, ItemOutcome::Done]);
+    }
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl Worker {
                 Ok(())
             }
             Effect::Alert(alert) => {
-                let span = self.names.span(telemetry::subject(&alert));
+                let subject = telemetry::subject(&alert);
+                let span = subject.map_or_else(tracing::Span::none, |id| self.names.span(id));
                 span.in_scope(|| telemetry::alert(self.key, &alert));
                 Ok(())
             }
