@@ -1,6 +1,7 @@
 //! Two chains with contracts, accounts with money, and the configuration file that names it all.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use capstan_base::{Address, Amount, B256, ModelId, Price, U256};
 use capstan_chain::deploy::{DeployParams, deploy_all, deploy_self_batch, transact};
@@ -26,6 +27,9 @@ pub const FEE_BPS: u16 = 250;
 
 /// Stake of a host, whole FAB: what the registry asks for.
 const STAKE: u128 = 1000;
+
+/// Longest wait for a chain that mines at once, on a loaded machine.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Gas of a transaction that brings one authorization along, with room.
 const DELEGATION_GAS: u64 = 100_000;
@@ -186,8 +190,14 @@ impl Devnet {
         let signed = account.sign_transaction(&fields).expect("a signature");
         let sent = client.send_raw(&signed.raw).await;
         assert!(sent.is_delivered(), "{sent:?}");
-        let delegation = client.delegation(address).await.expect("the account's code");
-        assert_eq!(delegation, Delegation::To(code), "the chain mines at once");
+        let delegated = async {
+            while client.delegation(address).await.expect("the account's code")
+                != Delegation::To(code)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, delegated).await.expect("the chain mines at once, or nearly");
     }
 
     /// Registers a host that offers the model for coins, without its being asked.

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use capstan_tests::faults::{Death, Outcome, Plan, Trouble, Verdict, play};
+use capstan_tests::fault_proxy::{Fault, Rule};
+use capstan_tests::faults::{Death, Outcome, Phase, Plan, Trouble, Verdict, play};
 use capstan_tests::settler::KillPoint;
 use futures_util::{StreamExt as _, stream};
 
@@ -126,6 +127,23 @@ async fn a_full_disk_delays_and_loses_nothing() {
 #[tokio::test]
 async fn transfers_of_an_account_with_code_of_its_own_share_transactions() {
     let outcome = play(&Plan { delegated: true, poisons: 2, ..Plan::calm(5000, 2, 6) }, None).await;
+    check(&outcome);
+    assert!(outcome.verdict.self_batches > 0, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_restart_that_cannot_read_the_accounts_code_pays_nobody_twice() {
+    // The shared transaction is mined, and becomes final to a process that cannot know how it was
+    // shared.
+    let blind = vec![vec![Rule::on("eth_getCode", Fault::Unavailable)]];
+    let phases = vec![
+        Phase { lasts: Duration::from_millis(400), rules: vec![Vec::new()] },
+        Phase { lasts: Duration::from_millis(2600), rules: blind },
+    ];
+    let deaths = vec![Death::Within(Duration::from_millis(600))];
+    let plan =
+        Plan { delegated: true, finality_depth: 12, phases, deaths, ..Plan::calm(7000, 0, 6) };
+    let outcome = play(&plan, None).await;
     check(&outcome);
     assert!(outcome.verdict.self_batches > 0, "{outcome:?}");
 }
