@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{Address, U256, keccak256};
 use capstan_base::{Amount, ChainId, SignedVoucher, UnixSeconds};
 use capstan_chain::{Call, calls};
+use capstan_engine::LaneChain;
 use capstan_store::{LaneKey, NewIntent, Store};
 use capstan_tests::paper::Paper;
 use capstan_tests::renter::Renter;
 use capstan_tests::scene::{DEPOSIT, Scene, now, terms};
+use capstan_tests::world::{BASE_SEPOLIA, World};
 use serde_json::json;
 
 /// Sessions that end together.
@@ -38,6 +40,23 @@ async fn submit(scene: &Scene, call: Call) -> u64 {
         ..NewIntent::new("poison", lane, call.to, call.value, call.data)
     };
     store.submit_intent(intent).await.unwrap().id().0
+}
+
+#[tokio::test]
+async fn plain_calls_of_an_account_share_a_transaction_once_it_runs_the_code_for_it() {
+    let world = World::with_chains(&[(BASE_SEPOLIA, "base-sepolia")]).await;
+    let (chain, account) = (&world.chains[0], world.account(0, 0).await);
+    let client: &dyn LaneChain = chain.client();
+    let transfer = calls::native_transfer(Address::repeat_byte(7), U256::from(1));
+    let before = client.batching(account.address()).await;
+    assert_eq!(before.group(account.address(), &transfer), None);
+    chain.delegate(&world.owner, &account).await;
+    let after = client.batching(account.address()).await;
+    let group = after.group(account.address(), &transfer).expect("it may share");
+    assert_eq!(group.to, account.address());
+    // Another account's code says nothing of this one's.
+    let other = world.account(0, 0).await.address();
+    assert_eq!(client.batching(other).await.group(other, &transfer), None);
 }
 
 #[tokio::test]
