@@ -5,10 +5,12 @@
 //! clock starts.
 
 mod engine;
+mod figures;
 mod plain;
 mod stage;
 
 pub use engine::{Measured, restart, settle};
+pub use figures::{Figures, Round};
 pub use plain::{naive, pipelined};
 pub use stage::Stage;
 

@@ -16,6 +16,7 @@ mod stage;
 mod totals;
 mod trouble;
 mod verdict;
+mod wanted;
 
 pub use child::Child;
 pub use plan::{Death, Phase, Plan, Trouble};

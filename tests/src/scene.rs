@@ -1,6 +1,7 @@
 //! A scene: one chain, one registered host, and sessions opened on the chain directly.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
 use capstan_base::{Address, Amount, ModelId, SessionTerms, U256, UnixSeconds};
@@ -56,6 +57,64 @@ impl Scene {
         process::register_at(&world, &account, &format!("http://{listen}"), &[coin, dollars]).await;
         let (host, url) = process::host(&world, &account, &listen).await;
         Self { world, account, url, host, listen }
+    }
+
+    /// Runs `capstan` with the host's account and data; gives exit code and JSON lines.
+    pub async fn capstan(&self, words: &[&str]) -> (i32, Vec<Value>) {
+        let mut command = process::command(&self.world, &self.account, "host");
+        command.args(words);
+        let (code, lines, _) = process::run(command).await;
+        (code, lines)
+    }
+
+    /// What `capstan explain` tells of an intent, once it is as wanted.
+    pub async fn explained(&self, intent: u64, wanted: impl Fn(&Value) -> bool) -> Value {
+        let words = ["explain", &intent.to_string()];
+        let deadline = Instant::now() + SETTLE_WITHIN;
+        loop {
+            let (code, mut lines) = self.capstan(&words).await;
+            assert_eq!(code, 0, "{lines:?}");
+            let story = lines.remove(0);
+            if wanted(&story) {
+                return story;
+            }
+            assert!(Instant::now() < deadline, "intent {intent} does not come to it: {story:#}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Number of a session's settlement among the host's intents, once there is one.
+    pub async fn intent_of(&self, paper: &Paper) -> u64 {
+        let session = paper.id().to_string();
+        let deadline = Instant::now() + SETTLE_WITHIN;
+        loop {
+            let (_, lines) = self.capstan(&["intents", "--state", "all"]).await;
+            let all = lines[0].as_array().expect("a list");
+            let own = all.iter().find(|intent| {
+                intent["idempotency_key"].as_str().is_some_and(|key| key.contains(&session))
+            });
+            if let Some(intent) = own {
+                return intent["id"].as_u64().expect("a number");
+            }
+            assert!(Instant::now() < deadline, "nothing is stored for {session}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The host's database.
+    pub fn database(&self) -> PathBuf {
+        self.world.data("host").join(format!("{:?}.db", self.account.address()).to_lowercase())
+    }
+
+    /// Starts the host again with its log, as JSON lines, in a file.
+    pub async fn restart_logging_to(&mut self, log: &Path) {
+        let mut command = process::command(&self.world, &self.account, "host");
+        let log = std::fs::File::create(log).expect("a log file");
+        command.env("CAPSTAN_LOG", "info").stderr(log).arg("--log-json");
+        command.args(["host", "--listen", &self.listen, "--model"]).arg(tools::model());
+        let mut host = Process::start(command);
+        host.event("listening").await;
+        self.host = host;
     }
 
     /// Starts the host again under another configuration file.

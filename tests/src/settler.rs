@@ -24,6 +24,9 @@ pub struct Setup {
     pub database: PathBuf,
     /// Chain.
     pub chain_id: u64,
+    /// The marketplace and the registry of hosts there: what can share a transaction, and what has
+    /// happened already, is asked of these.
+    pub contracts: [Address; 2],
     /// Endpoints, in order of preference.
     pub urls: Vec<String>,
     /// The sender's key: play money, made for this run.
@@ -55,6 +58,8 @@ pub struct Job {
     pub repeat_safe: bool,
     /// Not before this chain time.
     pub not_before: Option<u64>,
+    /// Given up if not sent by this chain time.
+    pub deadline: Option<u64>,
 }
 
 impl Job {
@@ -62,9 +67,11 @@ impl Job {
     pub fn intent(&self, chain_id: ChainId, sender: Address) -> NewIntent {
         let lane = LaneKey { chain_id, sender };
         let (to, value, data) = (self.to, self.value, self.data.clone());
+        let time = |seconds: Option<u64>| seconds.map(|at| UnixSeconds::new(at).expect("a time"));
         NewIntent {
             repeat_safe: self.repeat_safe,
-            not_before: self.not_before.and_then(|time| UnixSeconds::new(time).ok()),
+            not_before: time(self.not_before),
+            deadline: time(self.deadline),
             ..NewIntent::new(self.name.clone(), lane, to, value, data)
         }
     }
@@ -126,6 +133,14 @@ impl Told {
     /// True if nothing more happens to it.
     pub fn is_over(&self) -> bool {
         matches!(self.state.as_str(), "final" | "failed")
+    }
+
+    /// True if it ended as something the chain refuses.
+    pub fn has_failed(&self) -> bool {
+        match &self.failure {
+            Some(why) => why.starts_with("reverted"),
+            None => self.state == "final" && self.mined.is_some_and(|(_, success)| !success),
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Two chains with contracts, accounts with money, and the configuration file that names it all.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use capstan_base::{Address, Amount, B256, ModelId, Price, U256};
-use capstan_chain::deploy::{DeployParams, deploy_all, transact};
-use capstan_chain::{ChainClient, ChainRegistry, Contracts, LocalSigner, NewOffer, calls};
+use capstan_chain::deploy::{DeployParams, deploy_all, deploy_self_batch, transact};
+use capstan_chain::{
+    BlockTag, ChainClient, ChainRegistry, Contracts, Delegation, LocalSigner, NewOffer, TxFields,
+    calls,
+};
 use capstan_model::file_id;
 use serde_json::json;
 use tempfile::TempDir;
@@ -23,6 +27,12 @@ pub const FEE_BPS: u16 = 250;
 
 /// Stake of a host, whole FAB: what the registry asks for.
 const STAKE: u128 = 1000;
+
+/// Longest wait for a chain that mines at once, on a loaded machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Gas of a transaction that brings one authorization along, with room.
+const DELEGATION_GAS: u64 = 100_000;
 
 /// One chain with its contracts.
 pub struct Devnet {
@@ -163,6 +173,30 @@ impl Devnet {
     /// Sends one set-up transaction.
     pub async fn send(&self, from: &LocalSigner, call: &capstan_chain::Call) {
         transact(&self.client, from, call).await.expect("the transaction is mined");
+    }
+
+    /// Deploys the code that makes batches, and has an account run it from now on (EIP-7702).
+    pub async fn delegate(&self, owner: &LocalSigner, account: &LocalSigner) {
+        let (client, address) = (&self.client, account.address());
+        let (code, _) = deploy_self_batch(client, owner).await.expect("the code deploys");
+        let nonce = client.account_nonce(address, BlockTag::Latest).await.expect("a nonce");
+        let fees = client.gas_price().await.expect("a price").offer();
+        let call = calls::native_transfer(address, U256::ZERO);
+        let fields = TxFields {
+            own_code: Some(code),
+            ..TxFields::of_call(client.chain_id(), nonce, &call, DELEGATION_GAS, fees)
+        };
+        let signed = account.sign_transaction(&fields).expect("a signature");
+        let sent = client.send_raw(&signed.raw).await;
+        assert!(sent.is_delivered(), "{sent:?}");
+        let delegated = async {
+            while client.delegation(address).await.expect("the account's code")
+                != Delegation::To(code)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, delegated).await.expect("the chain mines at once, or nearly");
     }
 
     /// Registers a host that offers the model for coins, without its being asked.

@@ -46,7 +46,7 @@ impl ChainClient {
 
     /// The same with times of one's own.
     pub fn with_options(config: ChainConfig, options: PoolOptions) -> Self {
-        let pool = RpcPool::new(config.chain_id, &config.rpc_urls, options);
+        let pool = RpcPool::new(config.chain_id, &config.rpc_urls, options).of_chain(&config.name);
         Self { config, pool, oracle: Arc::default() }
     }
 

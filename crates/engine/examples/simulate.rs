@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use capstan_engine::sim::{self, Outcome, Violation};
+use capstan_engine::sim::{self, Outcome, Totals};
 use clap::Parser;
 use serde_json::json;
 
@@ -40,52 +40,11 @@ struct Args {
     json: bool,
 }
 
-/// What all runs came to.
-#[derive(Default)]
-struct Total {
-    runs: u64,
-    intents: u64,
-    lost: u64,
-    double: u64,
-    stuck: u64,
-    other: u64,
-    deaths: u64,
-    sends: u64,
-    recovered_max_blocks: u64,
-    recovered_max_seed: u64,
-    failures: Vec<Outcome>,
-}
-
-impl Total {
-    fn add(&mut self, outcome: Outcome) {
-        self.runs = self.runs.saturating_add(1);
-        self.intents = self.intents.saturating_add(outcome.intents);
-        self.deaths = self.deaths.saturating_add(outcome.deaths);
-        self.sends = self.sends.saturating_add(outcome.sends);
-        let recovered = outcome.recovered_blocks.unwrap_or(0);
-        if recovered > self.recovered_max_blocks {
-            (self.recovered_max_blocks, self.recovered_max_seed) = (recovered, outcome.seed);
-        }
-        for violation in &outcome.violations {
-            let counter = match violation {
-                Violation::Lost(..) => &mut self.lost,
-                Violation::Double(..) => &mut self.double,
-                Violation::Stuck(..) => &mut self.stuck,
-                _ => &mut self.other,
-            };
-            *counter = counter.saturating_add(1);
-        }
-        if !outcome.violations.is_empty() {
-            self.failures.push(outcome);
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let started = Instant::now();
     let (next, told) = (AtomicU64::new(0), AtomicU64::new(0));
-    let total = Mutex::new(Total::default());
+    let total = Mutex::new(Totals::default());
     std::thread::scope(|scope| {
         for _ in 0..args.threads.clamp(1, args.runs.max(1)) {
             scope.spawn(|| {
@@ -94,7 +53,8 @@ fn main() -> ExitCode {
                     if index >= args.runs {
                         break;
                     }
-                    let outcome = sim::run(args.seed.wrapping_add(index), args.intents, args.trace);
+                    let seed = args.seed.wrapping_add(index);
+                    let outcome = sim::caught(seed, || sim::run(seed, args.intents, args.trace));
                     if args.trace {
                         println!("run {}", outcome.seed);
                         outcome.trace.iter().for_each(|line| println!("{line}"));
@@ -104,7 +64,7 @@ fn main() -> ExitCode {
                     let seconds = started.elapsed().as_secs();
                     if seconds >= told.load(Ordering::Relaxed).saturating_add(PROGRESS_SECONDS) {
                         told.store(seconds, Ordering::Relaxed);
-                        let (runs, failed) = (total.runs, total.failures.len());
+                        let (runs, failed) = (index.saturating_add(1), total.failures.len());
                         eprintln!("{runs} of {} runs, {failed} failed, {seconds} s", args.runs);
                     }
                 }
@@ -117,7 +77,7 @@ fn main() -> ExitCode {
     if total.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn report(args: &Args, total: &Total, seconds: f64) {
+fn report(args: &Args, total: &Totals, seconds: f64) {
     let replay = |outcome: &Outcome| {
         let (seed, intents) = (outcome.seed, args.intents);
         format!("cargo xtask simulate --runs 1 --seed {seed} --intents {intents} --trace")
@@ -126,23 +86,16 @@ fn report(args: &Args, total: &Total, seconds: f64) {
         outcome.violations.iter().map(ToString::to_string).collect()
     };
     if args.json {
-        let failures: Vec<_> = total
-            .failures
-            .iter()
-            .map(|outcome| {
-                json!({
-                    "seed": outcome.seed, "violations": said(outcome), "replay": replay(outcome),
-                })
-            })
-            .collect();
-        let document = json!({
-            "runs": total.runs, "intents": total.intents, "lost": total.lost,
-            "double": total.double, "stuck": total.stuck, "other": total.other,
-            "recovered_max_blocks": total.recovered_max_blocks,
-            "recovered_max_seed": total.recovered_max_seed,
-            "deaths": total.deaths, "sends": total.sends,
-            "seconds": seconds, "failures": failures,
-        });
+        let failure = |outcome: &Outcome| {
+            let (seed, violations, replay) = (outcome.seed, said(outcome), replay(outcome));
+            json!({ "seed": seed, "violations": violations, "replay": replay })
+        };
+        let failures: Vec<_> = total.failures.iter().map(failure).collect();
+        let mut document = json!({ "seconds": seconds, "failures": failures });
+        if let Some(fields) = document.as_object_mut() {
+            let figures = total.figures().into_iter();
+            fields.extend(figures.map(|(name, value)| (name.to_owned(), json!(value))));
+        }
         println!("{document:#}");
         return;
     }
@@ -151,18 +104,7 @@ fn report(args: &Args, total: &Total, seconds: f64) {
         said(outcome).iter().for_each(|line| println!("  {line}"));
         println!("  {}", replay(outcome));
     }
-    println!(
-        "runs {}, intents {}, lost {}, double {}, stuck {}, other {}, recovered_max_blocks {} \
-         (seed {}), seconds {seconds:.1}; {} deaths, {} transactions sent",
-        total.runs,
-        total.intents,
-        total.lost,
-        total.double,
-        total.stuck,
-        total.other,
-        total.recovered_max_blocks,
-        total.recovered_max_seed,
-        total.deaths,
-        total.sends,
-    );
+    let figures: Vec<_> =
+        total.figures().iter().map(|(name, value)| format!("{name} {value}")).collect();
+    println!("{}, seconds {seconds:.1}", figures.join(", "));
 }

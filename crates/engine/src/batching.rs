@@ -107,3 +107,6 @@ impl Batching for ContractBatches {
         own.clone().into_iter().zip(native.unwrap_or(own)).map(either).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,10 @@ pub enum Estimate {
 pub trait LaneChain: Send + Sync + 'static {
     /// The chain's EIP-155 id, which signatures bind to.
     fn chain_id(&self) -> ChainId;
+    /// What people call it; for log lines.
+    fn name(&self) -> String {
+        self.chain_id().to_string()
+    }
     /// A block of the chain; `None` if there is none yet, as with tags on a young chain.
     async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError>;
     /// Transactions the account has in blocks up to the newest one, its pool not counted.
@@ -124,6 +128,10 @@ fn estimate(found: GasEstimate, rollup_fee: U256) -> Estimate {
 impl LaneChain for ChainClient {
     fn chain_id(&self) -> ChainId {
         ChainClient::chain_id(self)
+    }
+
+    fn name(&self) -> String {
+        self.config().name.clone()
     }
 
     async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {

@@ -136,3 +136,6 @@ impl EngineConfig {
         self.chains.get(&chain_id).unwrap_or(&self.default)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,11 +11,13 @@ use capstan_store::{
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::chain::LaneChain;
 use crate::config::{EngineConfig, MAX_DATA};
 use crate::error::{EngineError, Result};
 use crate::lane::Worker;
+use crate::names::Names;
 use crate::signer::LaneSigner;
 use crate::waiters::{Outcome, Waiters};
 
@@ -74,6 +76,9 @@ impl Engine {
             for signer in &signers {
                 let key = LaneKey { chain_id, sender: signer.address() };
                 let wake = Arc::new(Notify::new());
+                let (id, name) = (chain_id.0, chain.name());
+                let span =
+                    tracing::info_span!("lane", chain_id = id, chain = name, sender = %key.sender);
                 let worker = Arc::new(Worker {
                     key,
                     config: config.lane(chain_id).clone(),
@@ -84,11 +89,12 @@ impl Engine {
                     signer: Arc::clone(signer),
                     waiters: Arc::clone(&waiters),
                     wake: Arc::clone(&wake),
+                    names: Names::default(),
                 });
                 if lanes.insert(key, wake).is_none() {
                     tasks.spawn("lane", Backoff::new(RESTART.0, RESTART.1), move |cancel| {
                         let worker = Arc::clone(&worker);
-                        async move { worker.run(&cancel).await }
+                        async move { worker.run(&cancel).await }.instrument(span.clone())
                     });
                 }
             }

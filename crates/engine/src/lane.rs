@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::LaneChain;
 use crate::config::LaneConfig;
 use crate::core::{Effect, Event, Lane, View};
+use crate::names::Names;
 use crate::signer::LaneSigner;
 use crate::telemetry;
 use crate::waiters::Waiters;
@@ -48,6 +49,7 @@ pub(crate) struct Worker {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) names: Names,
 }
 
 /// A lane's state between rounds; gone, and rebuilt from the store, after any error of the store.
@@ -133,6 +135,8 @@ impl Worker {
     /// The lane as the store has it.
     pub(crate) async fn restore(&self, fence: Fence) -> Result<Running, StoreError> {
         let snapshot = self.store.lane_snapshot(self.key).await?;
+        let carried = snapshot.flights.iter().flat_map(|flight| &flight.intents);
+        carried.for_each(|intent| self.names.learn(intent));
         let batching = self.chain.batching(self.key.sender).await;
         let call_of = |raw: &Bytes| self.signer.call_of(raw);
         let lane = Lane::restore(self.key, self.config.clone(), batching, snapshot, &call_of);
@@ -176,6 +180,7 @@ impl Worker {
         }
         let intents = self.store.queued(self.key, running.newest, INTAKE).await?;
         running.newest = intents.last().map(|intent| intent.id).or(running.newest);
+        intents.iter().for_each(|intent| self.names.learn(intent));
         if intents.len() == usize::try_from(INTAKE).unwrap_or(usize::MAX) {
             self.wake.notify_one();
         }

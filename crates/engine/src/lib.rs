@@ -27,6 +27,7 @@ mod error;
 #[cfg(any(test, feature = "simulation"))]
 mod fake;
 mod lane;
+mod names;
 mod signer;
 #[cfg(any(test, feature = "simulation"))]
 pub mod sim;

@@ -24,11 +24,13 @@ mod rules;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod trace;
 mod world;
 
 pub use recovery::{Cause, recovery};
 pub use report::{Outcome, Violation};
+pub use totals::{Totals, caught};
 
 use steps::Step;
 use world::World;

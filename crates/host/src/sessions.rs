@@ -133,10 +133,9 @@ impl Sessions {
         }
         let Admitted { served, price, deposit, .. } = admitted;
         let meter = Meter::new(key.session_id, price, deposit, self.config().window);
-        tracing::info!(
-            chain_id = key.chain_id.0, session = %key.session_id, model = served.name, %deposit,
-            "session admitted"
-        );
+        self.span(key, claim.terms).in_scope(|| {
+            tracing::info!(model = served.name, %deposit, "session admitted");
+        });
         let actor = SessionActor::new(
             self.shared.context.clone(),
             key,
@@ -146,10 +145,15 @@ impl Sessions {
             self.expiry_instant(claim.terms),
             EndReason::Idle,
         );
-        Ok((key, self.start(key, actor)))
+        Ok((key, self.start(key, actor, self.span(key, claim.terms))))
     }
 
-    fn start(&self, key: SessionKey, actor: SessionActor) -> SessionHandle {
+    /// What every line about a session carries.
+    fn span(&self, key: SessionKey, terms: &SessionTerms) -> tracing::Span {
+        span(&self.shared.context.chains, key, terms.token)
+    }
+
+    fn start(&self, key: SessionKey, actor: SessionActor, span: tracing::Span) -> SessionHandle {
         let (handle, mailbox) = SessionHandle::channel();
         let mut running = self.running();
         // Two peers may have been admitted at once: the first one's session is the session.
@@ -158,17 +162,19 @@ impl Sessions {
         }
         running.insert(key, handle.clone());
         let sessions = self.clone();
-        self.shared.tasks.spawn(async move {
-            let run = tokio::spawn(actor.run(mailbox)).await;
+        let task = actor.run(mailbox).instrument(span.clone());
+        let run = async move {
+            let run = tokio::spawn(task).await;
             sessions.running().remove(&key);
             if let Err(error) = run {
-                tracing::error!(session = %key.session_id, %error, "session's task failed");
+                tracing::error!(%error, "session's task failed");
                 // From the store, so that it settles like any other.
                 if let Err(error) = sessions.resume_stored().await {
                     tracing::error!(%error, "stored sessions not taken up; tried again soon");
                 }
             }
-        });
+        };
+        self.shared.tasks.spawn(run.instrument(span));
         handle
     }
 

@@ -82,7 +82,11 @@ fn start(setup: &Setup, store: Arc<dyn EngineStore>, cancel: CancellationToken) 
     let chain_id = ChainId(setup.chain_id);
     let urls = setup.urls.join("\", \"");
     let name = if setup.chain_id == 84532 { "base-sepolia" } else { "opbnb-testnet" };
-    let text = format!("[chains.{name}]\nrpc_urls = [\"{urls}\"]\n");
+    let [market, nodes] = setup.contracts;
+    let text = format!(
+        "[chains.{name}]\nrpc_urls = [\"{urls}\"]\n[chains.{name}.contracts]\n\
+         job_marketplace = \"{market}\"\nnode_registry = \"{nodes}\"\n"
+    );
     let registry =
         ChainRegistry::load(&text.parse().expect("TOML"), |_| None).expect("a configuration");
     let config = registry.known(chain_id).expect("a preset").clone();

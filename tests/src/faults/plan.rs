@@ -32,6 +32,10 @@ pub enum Trouble {
     FilesFull(Duration),
     /// The chain's clock jumps ahead, seconds.
     ClockAhead(u64),
+    /// Another program with the sender's key closes this session, counted round.
+    ClosedByAnotherProgram(usize),
+    /// This session's renter asks for a close, and a stranger finishes it after the hour.
+    ClosedByAStranger(usize),
 }
 
 /// How an incarnation of the settler ends.
@@ -63,13 +67,15 @@ pub struct Plan {
     pub sessions: usize,
     /// Plain transfers, which nothing but the engine keeps from happening twice.
     pub transfers: usize,
-    /// When each job is submitted, sessions and transfers mixed, milliseconds.
+    /// Jobs that nobody can do: by turns a close above its deposit, and coins for who takes none.
+    pub poisons: usize,
+    /// When each job is submitted, all kinds mixed, milliseconds; those without a time at once.
     pub submissions: Vec<u64>,
     /// Endpoints.
     pub endpoints: usize,
     /// Pool rules of geth and reth.
     pub strict: bool,
-    /// The sender's account has EIP-7702 code.
+    /// The sender's account runs the code that makes batches (EIP-7702).
     pub delegated: bool,
     /// Time between blocks.
     pub block: Duration,
@@ -87,7 +93,7 @@ pub struct Plan {
 const REORGS: [(u64, u32); 3] = [(8, 5), (32, 3), (64, 2)];
 
 /// What an endpoint does to single requests while it is noisy.
-const NOISE: [Fault; 22] = [
+const NOISE: [Fault; 26] = [
     Fault::DropBefore,
     Fault::DropAfter,
     Fault::DropAfter,
@@ -107,8 +113,12 @@ const NOISE: [Fault; 22] = [
     Fault::AlreadyKnown,
     Fault::AlreadyHad,
     Fault::PoolFull,
+    Fault::InFlightLimit,
     Fault::ForeignId,
     Fault::NoId,
+    Fault::Twice,
+    Fault::Absent,
+    Fault::Shuffled,
     Fault::WrongType,
 ];
 
@@ -148,6 +158,7 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice(fastrand::Rng::with_seed(seed));
         let (sessions, transfers) = (dice.0.usize(8..=24), dice.0.usize(4..=12));
+        let poisons = if dice.one_in(3) { dice.0.usize(1..=3) } else { 0 };
         let mut deepest = REORGS[0].0;
         let mut tenth = dice.0.u32(0..10);
         for (depth, share) in REORGS {
@@ -162,7 +173,7 @@ impl Plan {
         let faults: Duration = phases.iter().map(|phase| phase.lasts).sum();
         let millis = u64::try_from(faults.as_millis()).expect("a few seconds");
         let mut submissions: Vec<u64> =
-            (0..sessions + transfers).map(|_| dice.0.u64(0..millis * 7 / 10)).collect();
+            (0..sessions + transfers + poisons).map(|_| dice.0.u64(0..millis * 7 / 10)).collect();
         submissions.sort_unstable();
         let mut troubles: Vec<_> = (0..dice.0.usize(2..=6))
             .map(|_| (dice.millis(100..=millis), dice.trouble(deepest)))
@@ -180,6 +191,7 @@ impl Plan {
             chain_id: if dice.one_in(2) { BASE_SEPOLIA } else { OPBNB_TESTNET },
             sessions,
             transfers,
+            poisons,
             submissions,
             endpoints,
             strict,
@@ -193,6 +205,11 @@ impl Plan {
         }
     }
 
+    /// So many milliseconds in which endpoints do no harm, for what else goes wrong to happen in.
+    pub fn quiet(millis: u64) -> Vec<Phase> {
+        vec![Phase { lasts: Duration::from_millis(millis), rules: vec![Vec::new()] }]
+    }
+
     /// A run in which nothing goes wrong, to add to.
     pub fn calm(seed: u64, sessions: usize, transfers: usize) -> Self {
         Self {
@@ -200,7 +217,8 @@ impl Plan {
             chain_id: BASE_SEPOLIA,
             sessions,
             transfers,
-            submissions: vec![0; sessions + transfers],
+            poisons: 0,
+            submissions: Vec::new(),
             endpoints: 1,
             strict: true,
             delegated: false,
@@ -258,7 +276,7 @@ impl Dice {
     }
 
     fn trouble(&mut self, deepest: u64) -> Trouble {
-        match self.0.u32(0..14) {
+        match self.0.u32(0..17) {
             0..=3 => Trouble::Reorg(self.0.u64(1..=deepest)),
             4 => Trouble::Rollback(self.0.u64(1..=deepest / 4)),
             5 => Trouble::DropPool,
@@ -269,6 +287,8 @@ impl Dice {
             10 => Trouble::Poor(self.millis(100..=600)),
             11 => Trouble::DiskFull(self.millis(100..=600)),
             12 => Trouble::FilesFull(self.millis(100..=600)),
+            13 | 14 => Trouble::ClosedByAnotherProgram(self.0.usize(0..24)),
+            15 => Trouble::ClosedByAStranger(self.0.usize(0..24)),
             _ => Trouble::ClockAhead(self.0.u64(60..=86_400)),
         }
     }

@@ -40,10 +40,10 @@ pub struct Outcome {
     pub deaths: u64,
     /// Everything that was done to it: requests spoilt, troubles, deaths.
     pub faults: u64,
-    /// Blocks from the last fault until the lane was idle, those for finality included.
+    /// Blocks from the last fault to the last effect on the chain.
     pub recovered_blocks: u64,
-    /// Blocks from the last fault to the last effect.
-    pub effect_blocks: u64,
+    /// Blocks from the last fault until the lane was idle, those for finality included.
+    pub idle_blocks: u64,
     /// What is wrong.
     pub verdict: Verdict,
     /// Milliseconds.
@@ -114,8 +114,8 @@ impl Run<'_> {
             kills,
             deaths,
             faults: struck + self.plan.troubles.len() as u64 + kills,
-            recovered_blocks: idle.saturating_sub(ended),
-            effect_blocks: verdict.newest_effect.saturating_sub(ended),
+            recovered_blocks: verdict.newest_effect.saturating_sub(ended),
+            idle_blocks: idle.saturating_sub(ended),
             verdict,
             took_ms: 0,
         }
@@ -124,9 +124,11 @@ impl Run<'_> {
     fn setup(&self) -> Setup {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let millis = |time: Duration| u64::try_from(time.as_millis()).expect("a time");
+        let contracts = self.stage.chain().contracts;
         Setup {
             database: self.stage.folder().join("settler.db"),
             chain_id: self.plan.chain_id,
+            contracts: [contracts.job_marketplace, contracts.node_registry],
             urls: self.proxies.iter().map(|proxy| proxy.url.clone()).collect(),
             key: self.stage.key(),
             finality_depth: self.plan.finality_depth,

@@ -3,41 +3,20 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use capstan_base::{Amount, SignedVoucher};
-use capstan_chain::{LocalSigner, calls};
+use capstan_chain::{BlockTag, Call, Fees, LocalSigner, TxFields, calls};
 use serde_json::{Value, json};
 
 use super::plan::Plan;
-use crate::paper::Paper;
-use crate::scene::{COIN_PRICE, DEPOSIT, terms};
+use super::wanted::{Due, Gift, Poison, Wanted, amount};
+use crate::scene::terms;
 use crate::settler::Job;
 use crate::world::{BASE_SEPOLIA, Devnet, World};
-
-/// Days a session lasts: longer than all jumps of the chain's clock, within what the contract takes.
-const DAYS: u64 = 25;
 
 /// What an outsider sends to, so that nobody takes its transactions for the engine's.
 const OUTSIDERS_GOAL: Address = Address::repeat_byte(0xee);
 
-/// A session that is to be closed.
-pub struct Due {
-    /// Name of its job.
-    pub name: String,
-    /// Session id.
-    pub session: B256,
-    /// What the voucher says, base units.
-    pub amount: u128,
-}
-
-/// A transfer that is to be made.
-pub struct Gift {
-    /// Name of its job.
-    pub name: String,
-    /// To whom; has nothing else.
-    pub to: Address,
-    /// Wei.
-    pub wei: u128,
-}
+/// Gas of what is sent past the engine: enough for any close.
+const PAST_GAS: u64 = 200_000;
 
 /// The stage.
 pub struct Stage {
@@ -48,6 +27,8 @@ pub struct Stage {
     pub dues: Vec<Due>,
     /// Transfers.
     pub gifts: Vec<Gift>,
+    /// What cannot be done.
+    pub poisons: Vec<Poison>,
     /// Everything as jobs.
     pub jobs: Vec<Job>,
     /// Height when it was set.
@@ -61,16 +42,13 @@ impl Stage {
         let world = World::with_chains(&[(plan.chain_id, name)]).await;
         let key = keccak256(format!("host of run {}", plan.seed));
         let host = LocalSigner::from_bytes("run", key.as_slice()).expect("a key");
-        let mut stage =
-            Self { world, host, dues: Vec::new(), gifts: Vec::new(), jobs: Vec::new(), height: 0 };
-        stage.register().await;
-        stage.open(plan).await;
-        stage.close_later(plan);
+        set_coins(&world.chains[0], &host, 1000).await;
+        world.chains[0].register(&world.owner, &host).await;
         if plan.delegated {
-            // Any contract will do: transfers to it are not what is tested.
-            let code = format!("0xef0100{}", hex(&stage.chain().usdc));
-            stage.rpc("anvil_setCode", json!([stage.host.address(), code])).await;
+            world.chains[0].delegate(&world.owner, &host).await;
         }
+        let Wanted { dues, gifts, poisons, jobs } = Wanted::of(plan, &world.chains[0], &host).await;
+        let mut stage = Self { world, host, dues, gifts, poisons, jobs, height: 0 };
         // No reorg may reach the openings.
         let blocks = U256::from(plan.finality_depth * 2 + 8);
         stage.rpc("anvil_mine", json!([blocks])).await;
@@ -99,115 +77,56 @@ impl Stage {
         number(&self.rpc("eth_blockNumber", json!([])).await)
     }
 
-    /// Time of the newest block.
-    async fn time(&self) -> u64 {
-        number(&self.rpc("eth_getBlockByNumber", json!(["latest", false])).await["timestamp"])
-    }
-
     /// Gives the sender this many coins.
     pub async fn set_coins(&self, coins: u64) {
-        let wei = U256::from(coins) * U256::from(10_u128.pow(18));
-        self.rpc("anvil_setBalance", json!([self.host.address(), wei])).await;
+        set_coins(self.chain(), &self.host, coins).await;
     }
 
-    /// Sends a transaction with the sender's key past the engine, at the account's next nonce.
+    /// Another program with the sender's key pays somebody.
     pub async fn outsider(&self) {
+        let call = Call { to: OUTSIDERS_GOAL, value: U256::from(1), data: Default::default() };
+        self.send_past(&self.host, &call).await;
+    }
+
+    /// Another program with the sender's key closes a session, for what the voucher says.
+    pub async fn close_by_another_program(&self, pick: usize) {
+        let Some(due) = self.due(pick) else { return };
+        let job = self.jobs.iter().find(|job| job.name == due.name).expect("every due has a job");
+        let call = Call { to: job.to, value: job.value, data: job.data.clone() };
+        self.send_past(&self.host, &call).await;
+    }
+
+    /// The renter acknowledges what it owes and asks for a close.
+    pub async fn ask_for_close(&self, pick: usize) {
+        let Some(due) = self.due(pick) else { return };
+        let (paper, owed) = (&due.paper, amount(due.amount));
+        let call = calls::request_session_close(paper.marketplace, &terms(paper), owed);
+        self.send_past(&paper.renter, &call).await;
+    }
+
+    /// A stranger finishes a close that was asked for, once its time is over.
+    pub async fn close_by_a_stranger(&self, pick: usize) {
+        let Some(due) = self.due(pick) else { return };
+        let call = calls::finalize_session(due.paper.marketplace, &terms(&due.paper));
+        self.send_past(&self.world.owner, &call).await;
+    }
+
+    fn due(&self, pick: usize) -> Option<&Due> {
+        self.dues.get(pick.checked_rem(self.dues.len())?)
+    }
+
+    /// Sends past the engine, at the account's next nonce. What becomes of it nobody waits for.
+    async fn send_past(&self, account: &LocalSigner, call: &Call) {
         let client = self.chain().client();
-        let at = capstan_chain::BlockTag::Latest;
-        let Ok(nonce) = client.account_nonce(self.host.address(), at).await else { return };
-        let call = capstan_chain::Call {
-            to: OUTSIDERS_GOAL,
-            value: U256::from(1),
-            data: Default::default(),
+        let Ok(nonce) = client.account_nonce(account.address(), BlockTag::Latest).await else {
+            return;
         };
         // More than the engine pays, or the pool would refuse it.
         let fee = 2_000 * 10_u128.pow(9);
-        let fees = capstan_chain::Fees::Eip1559 { max_fee: fee, priority_fee: fee / 10 };
-        let fields =
-            capstan_chain::TxFields::of_call(client.chain_id(), nonce, &call, 60_000, fees);
-        let signed = self.host.sign_transaction(&fields).expect("a signature");
+        let fees = Fees::Eip1559 { max_fee: fee, priority_fee: fee / 10 };
+        let fields = TxFields::of_call(client.chain_id(), nonce, call, PAST_GAS, fees);
+        let signed = account.sign_transaction(&fields).expect("a signature");
         let _refused = client.send_raw(&signed.raw).await;
-    }
-
-    async fn register(&self) {
-        self.set_coins(1000).await;
-        self.chain().register(&self.world.owner, &self.host).await;
-    }
-
-    async fn open(&mut self, plan: &Plan) {
-        let mut dice = fastrand::Rng::with_seed(plan.seed ^ 0x5e55);
-        let chain = self.chain();
-        let key = keccak256(format!("renter of run {}", plan.seed));
-        let renter = LocalSigner::from_bytes("run", key.as_slice()).expect("a key");
-        chain.fund(&renter, 10).await;
-        let expiry = self.time().await + DAYS * 86_400;
-        let (mut dues, mut jobs) = (Vec::new(), Vec::new());
-        for index in 0..plan.sessions {
-            let paper = Paper {
-                chain_id: plan.chain_id,
-                marketplace: chain.contracts.job_marketplace,
-                host: self.host.address(),
-                renter: renter.clone(),
-                token: Address::ZERO,
-                deposit: DEPOSIT,
-                expiry,
-                model: crate::world::model().0,
-                salt: keccak256(format!("session {index} of run {}", plan.seed)),
-                price: COIN_PRICE,
-            };
-            let open = calls::create_session_job(paper.marketplace, &terms(&paper));
-            chain.send(&renter, &open).await;
-            let owed = dice.u128(1..=DEPOSIT);
-            let root = keccak256(format!("transcript {index}"));
-            let voucher = paper.voucher(owed, dice.u64(1..100_000), root);
-            let voucher: SignedVoucher = serde_json::from_value(voucher).expect("a voucher");
-            let call = calls::complete_session_job(
-                paper.marketplace,
-                &terms(&paper),
-                Some(&voucher),
-                amount(owed),
-            );
-            let name = format!("settle/{index}");
-            jobs.push(Job {
-                name: name.clone(),
-                at_ms: 0,
-                to: call.to,
-                value: call.value,
-                data: call.data,
-                repeat_safe: true,
-                not_before: None,
-            });
-            dues.push(Due { name, session: paper.id(), amount: owed });
-        }
-        self.dues = dues;
-        self.jobs = jobs;
-        let begun = self.time().await;
-        for index in 0..plan.transfers {
-            let name = format!("transfer/{index}");
-            let word = keccak256(format!("{name} of run {}", plan.seed));
-            let to = Address::from_word(word);
-            let wei = u128::try_from(index).expect("a few") + 1_000_000;
-            let not_before = dice.bool().then(|| begun + dice.u64(0..4));
-            let (value, data) = (U256::from(wei), Default::default());
-            self.jobs.push(Job {
-                name: name.clone(),
-                at_ms: 0,
-                to,
-                value,
-                data,
-                repeat_safe: false,
-                not_before,
-            });
-            self.gifts.push(Gift { name, to, wei });
-        }
-    }
-
-    /// Mixes the jobs and gives each its time.
-    fn close_later(&mut self, plan: &Plan) {
-        fastrand::Rng::with_seed(plan.seed ^ 0x0dde).shuffle(&mut self.jobs);
-        for (job, at_ms) in self.jobs.iter_mut().zip(&plan.submissions) {
-            job.at_ms = *at_ms;
-        }
     }
 
     /// The sender's key, for the settler's set-up.
@@ -221,12 +140,9 @@ impl Stage {
     }
 }
 
-fn amount(units: u128) -> Amount {
-    Amount::new(units).expect("an amount")
-}
-
-fn hex(address: &Address) -> String {
-    address.to_string().trim_start_matches("0x").to_lowercase()
+async fn set_coins(chain: &Devnet, account: &LocalSigner, coins: u64) {
+    let wei = U256::from(coins) * U256::from(10_u128.pow(18));
+    chain.anvil.rpc("anvil_setBalance", json!([account.address(), wei])).await;
 }
 
 /// A hex quantity of an answer.

@@ -23,16 +23,26 @@ pub struct Totals {
     pub unstored: usize,
     /// Runs that failed in another way.
     pub broken: usize,
-    /// Most blocks from the last fault until every lane was idle, those for finality included.
-    pub recovered_max_blocks: u64,
     /// Most blocks from the last fault to the last effect on the chain.
-    pub effect_max_blocks: u64,
+    pub recovered_max_blocks: u64,
+    /// Most blocks from the last fault until every lane was idle, those for finality included.
+    pub idle_max_blocks: u64,
     /// Kills.
     pub kills: u64,
     /// Requests spoilt, troubles, kills.
     pub faults_injected: u64,
     /// The engine's transactions that reverted; no fault in itself.
     pub reverted: usize,
+    /// Sessions closed by the sender.
+    pub settlements: usize,
+    /// Transactions that closed them: fewer, since sessions share them.
+    pub settle_transactions: usize,
+    /// Transactions that closed several sessions.
+    pub batches: usize,
+    /// Transactions in which an account's own code made several calls (EIP-7702).
+    pub self_batches: usize,
+    /// Sessions that somebody else closed first.
+    pub closed_by_others: usize,
     /// What failed.
     pub failures: Vec<Failure>,
 }
@@ -63,8 +73,13 @@ impl Totals {
         self.unstored += verdict.unstored.len();
         self.broken += usize::from(!verdict.broken.is_empty());
         self.reverted += verdict.reverted;
+        self.settlements += verdict.settlements;
+        self.settle_transactions += verdict.settle_transactions;
+        self.batches += verdict.batches;
+        self.self_batches += verdict.self_batches;
+        self.closed_by_others += verdict.closed_by_others;
         self.recovered_max_blocks = self.recovered_max_blocks.max(outcome.recovered_blocks);
-        self.effect_max_blocks = self.effect_max_blocks.max(outcome.effect_blocks);
+        self.idle_max_blocks = self.idle_max_blocks.max(outcome.idle_blocks);
         self.kills += outcome.kills;
         self.faults_injected += outcome.faults;
         if !verdict.is_good() {
@@ -97,10 +112,15 @@ impl Totals {
             ("unstored", self.unstored as u64),
             ("broken", self.broken as u64),
             ("recovered_max_blocks", self.recovered_max_blocks),
-            ("effect_max_blocks", self.effect_max_blocks),
+            ("idle_max_blocks", self.idle_max_blocks),
             ("kills", self.kills),
             ("faults_injected", self.faults_injected),
             ("reverted", self.reverted as u64),
+            ("settlements", self.settlements as u64),
+            ("settle_transactions", self.settle_transactions as u64),
+            ("batches", self.batches as u64),
+            ("self_batches", self.self_batches as u64),
+            ("closed_by_others", self.closed_by_others as u64),
         ] {
             text.push_str(&format!("{name:<21} {value:>9}\n"));
         }

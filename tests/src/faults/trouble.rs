@@ -18,6 +18,12 @@ const ENOUGH: u64 = 1000;
 /// Wei per gwei.
 const GWEI: u64 = 1_000_000_000;
 
+/// A time in which a transaction usually gets its block.
+const A_FEW_BLOCKS: Duration = Duration::from_millis(200);
+
+/// Seconds in which a host may object to a close that its renter asked for.
+const CHALLENGE: u64 = 3_600;
+
 /// Whether blocks are mined, and whose turn it is to change the chain.
 pub struct Mining {
     on: AtomicBool,
@@ -79,7 +85,7 @@ impl Site<'_> {
                 for _ in 0..count {
                     self.stage.outsider().await;
                     // The next one at the next nonce, once this one has its block.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(A_FEW_BLOCKS).await;
                 }
             }
             Trouble::Poor(time) => {
@@ -91,6 +97,16 @@ impl Site<'_> {
             Trouble::FilesFull(time) => self.tell("cap_files", "uncap_files", time).await,
             Trouble::ClockAhead(seconds) => {
                 self.chain("evm_increaseTime", json!([seconds])).await;
+            }
+            Trouble::ClosedByAnotherProgram(pick) => {
+                self.stage.close_by_another_program(pick).await;
+            }
+            Trouble::ClosedByAStranger(pick) => {
+                self.stage.ask_for_close(pick).await;
+                tokio::time::sleep(A_FEW_BLOCKS).await;
+                self.chain("evm_increaseTime", json!([CHALLENGE])).await;
+                tokio::time::sleep(A_FEW_BLOCKS).await;
+                self.stage.close_by_a_stranger(pick).await;
             }
         }
     }

@@ -8,12 +8,14 @@
 )]
 
 mod admission;
+mod batches;
 mod closing;
 mod crash;
 mod delegate;
 mod drops;
 mod fault_proxy;
 mod faults;
+mod figures;
 mod frames;
 mod hosts;
 mod http;
@@ -29,6 +31,8 @@ mod registration;
 mod renting;
 mod slow_reader;
 mod startup;
+mod telling;
 mod two_chains;
 mod upstream;
 mod vouchers;
+mod worth;

@@ -15,14 +15,6 @@ use tokio::sync::mpsc;
 /// Longest wait for what the host notices within seconds.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Runs `capstan` with the host's account and data.
-async fn capstan(scene: &Scene, words: &[&str]) -> (i32, Vec<Value>) {
-    let mut command = command(&scene.world, &scene.account, "host");
-    command.args(words);
-    let (code, lines, _) = run(command).await;
-    (code, lines)
-}
-
 async fn health(scene: &Scene) -> Value {
     let health = reqwest::get(format!("{}/health", scene.url)).await.expect("an answer");
     health.json().await.expect("JSON")
@@ -179,17 +171,17 @@ async fn what_was_signed_for_is_settled_by_hand_when_the_host_is_gone() {
     renter.to_end().await;
     scene.host.kill().await;
 
-    let (code, lines) = capstan(&scene, &["reconcile", "--dry-run"]).await;
+    let (code, lines) = scene.capstan(&["reconcile", "--dry-run"]).await;
     assert_eq!(code, 0, "{lines:?}");
     let found = lines[0]["differences"].as_array().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["session_id"], json!(signed.id()));
     assert_eq!(found[0]["claimable"], true);
-    let (code, lines) = capstan(&scene, &["reconcile"]).await;
+    let (code, lines) = scene.capstan(&["reconcile"]).await;
     assert_eq!((code, lines[0]["done"].as_array().unwrap().len()), (0, 0), "{lines:?}");
     assert!(scene.closings(&signed).await.is_empty(), "a comparison settles nothing");
 
-    let (code, lines) = capstan(&scene, &["settle", "--all"]).await;
+    let (code, lines) = scene.capstan(&["settle", "--all"]).await;
     assert_eq!(code, 0, "{lines:?}");
     let closed = scene.settles_for(&signed, renter.owed()).await;
     assert_eq!(
@@ -198,15 +190,15 @@ async fn what_was_signed_for_is_settled_by_hand_when_the_host_is_gone() {
     );
     assert_eq!((&lines[1]["settled"], &lines[1]["pending"]), (&json!(1), &json!(0)));
     for words in [vec!["settle", "--all"], vec!["settle", &signed.id().to_string()]] {
-        let (code, lines) = capstan(&scene, &words).await;
+        let (code, lines) = scene.capstan(&words).await;
         assert_eq!((code, &lines[0]["settled"]), (0, &json!(0)), "{lines:?}");
     }
     assert_eq!(scene.closings(&signed).await.len(), 1);
     assert!(scene.closings(&bare).await.is_empty(), "left to its renter");
     let nobody = format!("0x{}", "7".repeat(64));
-    let (code, lines) = capstan(&scene, &["settle", &nobody]).await;
+    let (code, lines) = scene.capstan(&["settle", &nobody]).await;
     assert!(code == 1 && lines[0].to_string().contains("never served here"), "{lines:?}");
-    let (code, lines) = capstan(&scene, &["reconcile"]).await;
+    let (code, lines) = scene.capstan(&["reconcile"]).await;
     assert_eq!((code, &lines[0]["differences"]), (0, &json!([])), "{lines:?}");
 }
 
@@ -277,7 +269,7 @@ async fn the_doctor_names_what_is_wrong_and_what_to_do() {
             .unwrap()
             .to_owned()
     };
-    let (code, lines) = capstan(&scene, &["doctor"]).await;
+    let (code, lines) = scene.capstan(&["doctor"]).await;
     assert_eq!(code, 0, "{lines:?}");
     for part in ["key", "disk", "database", "contracts", "balance", "registration", "endpoint http"]
     {
@@ -319,7 +311,7 @@ async fn the_doctor_names_what_is_wrong_and_what_to_do() {
 
     // Mistakes of the configuration are told all at once, and the rest is checked all the same.
     scene.world.configure("\n[host]\nwindow = 0\nspeed = 9\n");
-    let (code, lines) = capstan(&scene, &["doctor"]).await;
+    let (code, lines) = scene.capstan(&["doctor"]).await;
     assert_eq!(code, 1);
     assert_eq!(status(&lines, "host.window"), "fail");
     assert_eq!(status(&lines, "host.speed"), "fail");

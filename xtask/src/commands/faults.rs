@@ -9,10 +9,11 @@ use crate::repo::Repo;
 
 /// Runs the engine against failing endpoints, reorganised chains and kills.
 ///
-/// Each run settles real sessions and makes plain transfers on a chain of its own, from a process on
-/// a real database, through one or two endpoints that drop, delay, garble and lie. The chain is
-/// reorganised, the pool forgets, fees jump, others use the key, the disk fills up, the process is
-/// killed at numbered writes and at any moment. Then the faults stop, and the chain's own events and
+/// Each run settles real sessions, in batches, and makes plain transfers on a chain of its own, from a
+/// process on a real database, through one or two endpoints that drop, delay, garble and lie. Some
+/// jobs cannot be done, and some sessions are closed by others first. The chain is reorganised, the
+/// pool forgets, fees jump, others use the key, the disk fills up, the process is killed at numbered
+/// writes and at any moment. Then the faults stop, and the chain's own events and
 /// balances have to say that everything happened exactly once.
 ///
 /// What goes wrong is drawn from the seed, so that a run can be repeated, its timing aside: run

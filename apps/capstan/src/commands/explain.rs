@@ -2,7 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use capstan_base::UnixSeconds;
-use capstan_store::{Attempt, HistoryRow, Intent, IntentId, IntentState, SessionStore};
+use capstan_chain::bindings::decode_revert;
+use capstan_chain::types::Bytes;
+use capstan_store::{
+    Attempt, HistoryRow, Intent, IntentFilter, IntentId, IntentState, SessionStore,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -42,13 +46,16 @@ struct Story {
     intent: Intent,
     attempts: Vec<Attempt>,
     history: Vec<HistoryRow>,
+    /// Intents of the same transaction.
+    neighbours: Vec<IntentId>,
 }
 
 impl Story {
     async fn read(store: &dyn SessionStore, intent: Intent) -> Result<Self> {
         let attempts = store.attempts(intent.id).await?;
         let history = store.history(intent.id).await?;
-        Ok(Self { intent, attempts, history })
+        let neighbours = neighbours(store, &intent).await?;
+        Ok(Self { intent, attempts, history, neighbours })
     }
 
     fn text(&self, look: &Look) -> String {
@@ -66,13 +73,19 @@ impl Story {
             ),
             format!("  key      {}", request.idempotency_key),
         ];
+        lines.push(self.terms());
         let limits = [("not before", request.not_before), ("deadline", request.deadline)];
         lines.extend(limits.into_iter().filter_map(|(what, at)| Some(format!("  {what} {}", at?))));
+        if !self.neighbours.is_empty() {
+            lines.push(format!("  with     {} in one transaction", list(&self.neighbours)));
+        }
         // Attempts and notes in the order they happened.
         let attempts =
             self.attempts.iter().map(|attempt| (attempt.signed.signed_at, told(attempt)));
-        let notes =
-            self.history.iter().map(|row| (row.at, format!("{}: {}", row.what, row.detail)));
+        let notes = self
+            .history
+            .iter()
+            .map(|row| (row.at, format!("{}: {}", row.what, words(&row.detail))));
         let mut events: Vec<(UnixSeconds, String)> = attempts.chain(notes).collect();
         events.sort_by_key(|(at, _)| *at);
         lines.extend(events.into_iter().map(|(at, event)| format!("  {at}  {event}")));
@@ -80,10 +93,31 @@ impl Story {
         lines.join("\n")
     }
 
+    /// What it may cost, what it is worth, and whether it may be tried at two nonces.
+    fn terms(&self) -> String {
+        let request = &self.intent.request;
+        let cost = request
+            .max_cost
+            .map_or_else(|| "any cost".to_owned(), |wei| format!("a cost of at most {wei} wei"));
+        let worth = request
+            .worth
+            .map_or_else(|| "worth unknown".to_owned(), |wei| format!("worth {wei} wei"));
+        let repeat = if request.repeat_safe {
+            "the chain refuses it a second time"
+        } else {
+            "the chain would do it twice, so a lost nonce is final before another is used"
+        };
+        let spent = match self.intent.spent.is_zero() {
+            true => String::new(),
+            false => format!("; {} wei spent on tries that did not do it", self.intent.spent),
+        };
+        format!("  terms    {cost}; {worth}; {repeat}{spent}")
+    }
+
     fn end(&self) -> String {
         let at = self.intent.updated_at;
         if let Some(failure) = &self.intent.failure {
-            return format!("  {at}  given up ({}): {}", failure.code, failure.detail);
+            return format!("  {at}  given up ({}): {}", failure.code, words(&failure.detail));
         }
         let Some(mined) = self.intent.inclusion else {
             let next = match self.intent.state {
@@ -98,12 +132,16 @@ impl Story {
             0 => String::new(),
             others => format!(", shared with {others} others"),
         };
+        let rollup = match mined.rollup_fee == 0 {
+            true => String::new(),
+            false => format!(" and a rollup fee of {} wei", mined.rollup_fee),
+        };
         let finality = match self.intent.state {
             IntentState::Final => "final",
             _ => "not final yet",
         };
         format!(
-            "  {at}  {how} by {} in block {} ({finality}), {} gas at {} wei{shared}",
+            "  {at}  {how} by {} in block {} ({finality}), {} gas at {} wei{rollup}{shared}",
             mined.tx_hash, mined.block_number, mined.gas_used, mined.effective_gas_price
         )
     }
@@ -112,15 +150,50 @@ impl Story {
         let mut value = value(&self.intent);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("data".into(), json!(self.intent.request.data));
+            fields.insert("neighbours".into(), json!(self.neighbours));
+            if let Some(failure) = &self.intent.failure {
+                fields["failure"]["reason"] = json!(words(&failure.detail));
+            }
             fields.insert("attempts".into(), self.attempts.iter().map(attempt_value).collect());
             let notes = self.history.iter();
             let notes = notes
-                .map(|row| json!({ "at": row.at, "what": row.what, "detail": row.detail }))
+                .map(|row| {
+                    let (at, what, detail) = (row.at, &row.what, &row.detail);
+                    json!({ "at": at, "what": what, "detail": detail, "reason": words(detail) })
+                })
                 .collect();
             fields.insert("history".into(), notes);
         }
         value
     }
+}
+
+/// The other intents of its transaction. The store finds intents by account and not by transaction,
+/// so all of the account's are looked through.
+async fn neighbours(store: &dyn SessionStore, intent: &Intent) -> Result<Vec<IntentId>> {
+    let Some(place) = intent.place.filter(|place| place.items > 1) else { return Ok(Vec::new()) };
+    let (chain_id, sender) = (Some(intent.request.chain_id), Some(intent.request.sender));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = IntentFilter { chain_id, sender, after, ..IntentFilter::default() };
+        let page = store.intents(page).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.id);
+        let same = page.iter().filter(|other| {
+            other.id != intent.id && other.place.is_some_and(|other| other.flight == place.flight)
+        });
+        found.extend(same.map(|other| other.id));
+    }
+}
+
+/// Revert data in the contract's own words; every other detail as it is.
+fn words(detail: &str) -> String {
+    let data = detail.starts_with("0x").then(|| detail.parse::<Bytes>().ok()).flatten();
+    data.map_or_else(|| detail.to_owned(), |data| decode_revert(&data))
+}
+
+fn list(ids: &[IntentId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn told(attempt: &Attempt) -> String {

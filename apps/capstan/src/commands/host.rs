@@ -39,6 +39,8 @@ pub struct HostArgs {
 
 pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()> {
     let stop = stop_on_signal()?;
+    // Before anything counts: what was counted earlier would be lost.
+    let metrics = Metrics::install()?;
     let context = Context::load(global).await?;
     let settings = &context.settings;
     let models = load_models(&context, args.models)?;
@@ -72,7 +74,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
         models,
         store,
         engine: engine.clone(),
-        metrics: Metrics::install()?,
+        metrics,
         clock: Arc::new(SystemClock),
         webhook: settings.webhook.clone(),
     })

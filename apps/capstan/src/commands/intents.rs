@@ -131,6 +131,7 @@ pub fn value(intent: &Intent) -> Value {
         "max_cost": request.max_cost.map(|wei| wei.to_string()),
         "worth": request.worth.map(|wei| wei.to_string()),
         "own_code": request.own_code,
+        "repeat_safe": request.repeat_safe,
         "not_before": request.not_before,
         "deadline": request.deadline,
         "created_at": intent.created_at,

@@ -5,7 +5,7 @@ mod batch;
 use core::ops::Range;
 use core::time::Duration;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use alloy_primitives::U64;
 use capstan_base::ChainId;
@@ -57,6 +57,8 @@ pub(crate) struct Endpoint {
     url: RpcUrl,
     index: usize,
     expected: ChainId,
+    /// What metrics call its chain; its id until it is told.
+    chain_name: OnceLock<String>,
     options: PoolOptions,
     transport: Transport,
     board: Arc<Board>,
@@ -83,7 +85,29 @@ impl Endpoint {
             Transport::Http(client.clone())
         };
         let (health, next_id, looking) = (Mutex::default(), AtomicU64::new(1), false.into());
-        Self { url, index, expected, options, transport, board, health, next_id, looking }
+        let chain_name = OnceLock::new();
+        Self {
+            url,
+            index,
+            expected,
+            chain_name,
+            options,
+            transport,
+            board,
+            health,
+            next_id,
+            looking,
+        }
+    }
+
+    /// Says what metrics call its chain.
+    pub(crate) fn call_chain(&self, name: &str) {
+        // A chain has one name: a second call changes nothing.
+        let _ = self.chain_name.set(name.to_owned());
+    }
+
+    pub(crate) fn chain_name(&self) -> String {
+        self.chain_name.get().cloned().unwrap_or_else(|| self.expected.to_string())
     }
 
     pub(crate) fn url(&self) -> &RpcUrl {
@@ -241,10 +265,10 @@ impl Endpoint {
             Some(_) => "failed",
         };
         metrics::counter!("capstan_rpc_requests_total",
-            "chain" => self.expected.to_string(), "endpoint" => self.url.to_string(),
+            "chain" => self.chain_name(), "endpoint" => self.url.to_string(),
             "outcome" => outcome)
         .increment(1);
-        metrics::histogram!("capstan_rpc_seconds", "chain" => self.expected.to_string())
+        metrics::histogram!("capstan_rpc_seconds", "chain" => self.chain_name())
             .record(took.as_secs_f64());
         let mut health = self.health();
         match fault {

@@ -112,6 +112,13 @@ impl RpcPool {
         Self { inner: Arc::new(Inner { endpoints, board, options, looked, first_look }) }
     }
 
+    /// The same pool, whose metrics call the chain so instead of by its id.
+    #[must_use]
+    pub fn of_chain(self, name: &str) -> Self {
+        self.inner.endpoints.iter().for_each(|endpoint| endpoint.call_chain(name));
+        self
+    }
+
     /// Asks one endpoint after another until one gives a result of type `R`. An answer of `null`
     /// is a result: take it as an `Option`. It is the word of one endpoint; [`RpcPool::find`] asks
     /// for more.
@@ -190,13 +197,9 @@ impl RpcPool {
         let views = self.views();
         let agreed = select::agreed_head(&views);
         for (view, endpoint) in views.iter().zip(&self.inner.endpoints) {
-            let (Some(agreed), Some(head)) = (agreed, view.head) else { continue };
-            // Below zero is ahead. Exact far beyond any height.
-            #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-            let lag = agreed as f64 - head as f64;
             metrics::gauge!("capstan_rpc_head_lag_blocks",
-                "chain" => endpoint.expected().to_string(), "endpoint" => endpoint.url().to_string())
-            .set(lag);
+                "chain" => endpoint.chain_name(), "endpoint" => endpoint.url().to_string())
+            .set(lag(agreed, view.head));
         }
         select::order(&views)
     }
@@ -224,5 +227,24 @@ impl RpcPool {
             expected: endpoint.expected(),
             found,
         })
+    }
+}
+
+/// Blocks behind what is agreed, below zero ahead; not a number while either is unknown, so that a
+/// silent endpoint does not keep the lag it had. Exact far beyond any height.
+#[allow(clippy::cast_precision_loss, reason = "a gauge")]
+fn lag(agreed: Option<u64>, head: Option<u64>) -> f64 {
+    agreed.zip(head).map_or(f64::NAN, |(agreed, head)| agreed as f64 - head as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lag;
+
+    #[test]
+    fn the_lag_of_an_endpoint_whose_head_is_unknown_is_no_number() {
+        assert_eq!(lag(Some(7), Some(5)).to_bits(), 2_f64.to_bits());
+        assert_eq!(lag(Some(5), Some(7)).to_bits(), (-2_f64).to_bits());
+        assert!(lag(Some(7), None).is_nan() && lag(None, Some(7)).is_nan());
     }
 }

@@ -145,7 +145,9 @@ impl Worker {
                 Ok(())
             }
             Effect::Alert(alert) => {
-                telemetry::alert(self.key, &alert);
+                let subject = telemetry::subject(&alert);
+                let span = subject.map_or_else(tracing::Span::none, |id| self.names.span(id));
+                span.in_scope(|| telemetry::alert(self.key, &alert));
                 Ok(())
             }
             Effect::Estimate { .. }
@@ -186,7 +188,11 @@ impl Worker {
             Ok(signed) => signed,
             Err(error) => return Ok(Event::NotSigned { nonce, reason: causes(&error) }),
         };
-        let count = intents.len();
+        let span = match &intents[..] {
+            [single] => self.names.span(*single),
+            _ => tracing::Span::none(),
+        };
+        let ids: Vec<String> = intents.iter().map(ToString::to_string).collect();
         let attempt = NewAttempt {
             intents,
             nonce,
@@ -203,11 +209,13 @@ impl Worker {
         };
         let recorded = self.store.record_attempt(fence, attempt).await?;
         telemetry::count(telemetry::ATTEMPTS, self.key);
-        tracing::info!(
-            chain_id = self.key.chain_id.0, flight = %recorded.flight, intents = count, nonce,
-            attempt = recorded.number, tx_hash = %signed.hash, max_fee = tx.fees.max_fee(), voids,
-            "signed and stored"
-        );
+        span.in_scope(|| {
+            tracing::info!(
+                chain_id = self.key.chain_id.0, flight = %recorded.flight, intents = ids.join(","),
+                nonce, attempt = recorded.number, tx_hash = %signed.hash,
+                max_fee = tx.fees.max_fee(), voids, "signed and stored"
+            );
+        });
         Ok(Event::Recorded { nonce, flight: recorded.flight, signed, fees: tx.fees, voids })
     }
 
@@ -252,16 +260,24 @@ impl Worker {
             match end {
                 ItemEnd::Final { success } => {
                     telemetry::ended(self.key, if success { "success" } else { "reverted" });
+                    self.names.span(id).in_scope(|| {
+                        tracing::info!(
+                            chain_id = self.key.chain_id.0, tx_hash = %mined.tx_hash, success, "over"
+                        );
+                    });
+                    self.names.forget(id);
                     let outcome = Outcome::of_inclusion(&Inclusion { success, ..mined });
                     self.waiters.tell(id, &outcome);
                 }
                 ItemEnd::Failed(failure) => self.tell_failed(id, failure),
                 ItemEnd::Queued(reason) => {
                     telemetry::ended(self.key, "isolated");
-                    tracing::warn!(
-                        chain_id = self.key.chain_id.0, intent = %id, reason,
-                        "failed in its batch, and goes alone now"
-                    );
+                    self.names.span(id).in_scope(|| {
+                        tracing::warn!(
+                            chain_id = self.key.chain_id.0, intent = %id, reason,
+                            "failed in its batch, and goes alone now"
+                        );
+                    });
                 }
             }
         }
@@ -269,10 +285,13 @@ impl Worker {
     }
 
     fn tell_failed(&self, id: IntentId, failure: Failure) {
-        tracing::warn!(
-            chain_id = self.key.chain_id.0, intent = %id, code = %failure.code,
-            detail = failure.detail, "given up"
-        );
+        self.names.span(id).in_scope(|| {
+            tracing::warn!(
+                chain_id = self.key.chain_id.0, intent = %id, code = %failure.code,
+                detail = failure.detail, "given up"
+            );
+        });
+        self.names.forget(id);
         telemetry::ended(self.key, failure.code.as_str());
         self.waiters.tell(id, &Outcome::Failed(failure));
     }

@@ -13,6 +13,7 @@ use super::net::Net;
 use crate::config::LaneConfig;
 use crate::fake::FakeSigner;
 use crate::lane::{LEASE, Running, Worker};
+use crate::names::Names;
 use crate::waiters::Waiters;
 
 /// Polls of one round: far more than a round with everything ready takes.
@@ -90,6 +91,7 @@ impl Process {
             clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
             waiters: Arc::new(Waiters::default()),
             wake: Arc::new(Notify::new()),
+            names: Names::default(),
         };
         let worker = Arc::new(worker);
         Self { power, store, worker, memory: Memory::Fresh, fence: None, name, lives: 0, is_alone }

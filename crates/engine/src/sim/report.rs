@@ -22,6 +22,8 @@ pub enum Violation {
     OverBudget(IntentId, String),
     /// The store refused a write of an engine that had the lane.
     Store(String),
+    /// The run broke off, with these words.
+    Panicked(String),
 }
 
 impl fmt::Display for Violation {
@@ -33,6 +35,7 @@ impl fmt::Display for Violation {
             Self::Stuck(id, detail) => write!(f, "stuck: intent {id}: {detail}"),
             Self::Untrue(id, detail) => write!(f, "untrue: intent {id}: {detail}"),
             Self::OverBudget(id, detail) => write!(f, "over budget: intent {id}: {detail}"),
+            Self::Panicked(words) => write!(f, "the run broke off: {words}"),
             Self::Store(words) => write!(f, "the store refused a write of the leader: {words}"),
         }
     }

@@ -1,6 +1,6 @@
 //! The simulator itself: a seed is a run, and a few hundred of them keep every promise.
 
-use super::{Cause, recovery, run};
+use super::{Cause, Outcome, Totals, Violation, caught, recovery, run};
 
 #[test]
 fn a_seed_is_a_run() {
@@ -11,6 +11,26 @@ fn a_seed_is_a_run() {
         let quiet = run(seed, 50, false);
         assert_eq!(quiet.violations, first.violations, "printing changes nothing");
         assert_eq!(quiet.sends, first.sends);
+    }
+}
+
+#[test]
+fn a_run_that_panics_is_reported_under_its_seed() {
+    let mut totals = Totals::default();
+    totals.add(caught(6, || Outcome { seed: 6, ..Outcome::default() }));
+    totals.add(caught(7, || panic!("no nonce {}", 3)));
+    let [failure] = &totals.failures[..] else { panic!("{:?}", totals.failures) };
+    assert_eq!(failure.seed, 7);
+    assert_eq!(failure.violations, [Violation::Panicked("no nonce 3".to_owned())]);
+    assert_eq!(totals.figures()[0], ("runs", 2));
+    assert_eq!(totals.figures()[5], ("other", 1));
+}
+
+#[test]
+fn a_report_has_the_names_that_others_read() {
+    let names = Totals::default().figures().map(|(name, _)| name);
+    for name in ["runs", "intents", "lost", "double", "stuck", "recovered_max_blocks"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
     }
 }
 

@@ -41,6 +41,8 @@ impl Watch {
     /// Looks at every chain, again and again, until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         let mut alarms = self.alarms();
+        // Nothing is told while all is well, and a rule may still look at it.
+        self.chains.values().for_each(|chain| show_low(chain.config(), false));
         loop {
             self.look_at_all(&mut alarms).await;
             tokio::select! {
@@ -149,8 +151,7 @@ impl Watch {
                 tracing::error!(chain_id, chain = name, token, %balance, runway, "{text}");
             }
         }
-        let low = if standing == Standing::Funded { 0.0 } else { 1.0 };
-        metrics::gauge!("capstan_low_balance", "chain" => config.name.clone()).set(low);
+        show_low(config, standing != Standing::Funded);
         if let Some(webhook) = &self.webhook {
             webhook.tell(json!({
                 "event": "balance",
@@ -204,4 +205,9 @@ fn earned(config: &ChainConfig, token: &str, amount: U256, decimals: u8) {
 /// Whole units: gauges are floats, and dashboards are read by people.
 fn whole(amount: U256, decimals: u8) -> f64 {
     f64::from(amount) / 10_f64.powi(i32::from(decimals))
+}
+
+fn show_low(config: &ChainConfig, low: bool) {
+    let low = f64::from(u8::from(low));
+    metrics::gauge!("capstan_low_balance", "chain" => config.name.clone()).set(low);
 }

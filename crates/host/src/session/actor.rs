@@ -269,7 +269,7 @@ impl SessionActor {
         if let Some(connection) = &self.connection
             && connection.frames.try_send(frame).is_err()
         {
-            tracing::info!(session = %self.key.session_id.short(), "connection does not read; dropped");
+            tracing::info!("connection does not read; dropped");
             self.drop_connection();
         }
     }

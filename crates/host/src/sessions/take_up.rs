@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use super::Sessions;
 use crate::meter::Meter;
 use crate::session::{SessionActor, SessionHandle};
-use crate::settlement::{claim_of, span};
+use crate::settlement::claim_of;
 
 /// A stored session after it was taken up.
 pub(super) enum TakenUp {
@@ -51,11 +51,12 @@ impl Sessions {
             if before.contains(&key) || self.running().contains_key(&key) {
                 continue;
             }
+            let span = self.span(key, &record.terms);
             match self.go_on(record).await {
                 Ok(TakenUp::Running(_)) => resumed += 1,
                 Ok(TakenUp::Over(_)) => {}
                 Err(error) => {
-                    tracing::error!(session = %key.session_id, %error, "session not settled");
+                    span.in_scope(|| tracing::error!(%error, "session not settled"));
                 }
             }
         }
@@ -120,9 +121,12 @@ impl Sessions {
 
     fn start_stored(&self, record: Session) -> Option<SessionHandle> {
         let key = record.key;
+        let span = self.span(key, &record.terms);
+        let _entered = span.enter();
         let Ok(served) = self.admission().served(&record.terms).cloned() else {
-            tracing::warn!(session = %key.session_id, model = %record.terms.model,
-                "stored session's model is not served any more");
+            tracing::warn!(
+                model = %record.terms.model, "stored session's model is not served any more"
+            );
             return None;
         };
         // Top-ups are read again when they are needed.
@@ -134,7 +138,7 @@ impl Sessions {
         if let Some(voucher) = record.voucher
             && let Err(error) = meter.resume(voucher, record.tally)
         {
-            tracing::error!(session = %key.session_id, %error, "stored tally is torn");
+            tracing::error!(%error, "stored tally is torn");
             return None;
         }
         let expires = self.expiry_instant(&record.terms);
@@ -147,7 +151,7 @@ impl Sessions {
             expires,
             EndReason::HostRestart,
         );
-        Some(self.start(key, actor))
+        Some(self.start(key, actor, span.clone()))
     }
 
     /// Settles a session of this host from its record alone.
@@ -155,7 +159,7 @@ impl Sessions {
         let claim = claim_of(&record);
         let (key, terms) = (record.key, &record.terms);
         let context = &self.shared.context;
-        let span = span(&context.chains, key, terms.token);
+        let span = self.span(key, terms);
         let end = context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason);
         end.instrument(span.clone()).await?;
         span.in_scope(|| tracing::info!(%claim, "session settled from its record"));

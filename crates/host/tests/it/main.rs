@@ -12,6 +12,7 @@ mod fixture;
 mod machines;
 mod meter;
 mod node;
+mod outbox;
 mod reference;
 mod session;
 mod settling;

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use super::super::{Running, Worker};
 use crate::config::LaneConfig;
 use crate::fake::{FakeChain, FakeSigner};
+use crate::names::Names;
 use crate::waiters::Waiters;
 
 pub(crate) const CHAIN: ChainId = ChainId(84532);
@@ -212,6 +213,7 @@ impl Rig {
             signer: Arc::new(FakeSigner(SENDER)),
             waiters: Arc::new(Waiters::default()),
             wake: Arc::new(Notify::new()),
+            names: Names::default(),
         };
         Self { chain, store, worker, running: None, unstored }
     }

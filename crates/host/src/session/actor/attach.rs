@@ -74,7 +74,7 @@ impl SessionActor {
         let now = self.context.clock.now();
         if let Err(error) = self.context.store.detach_session(self.key, now).await {
             // Losing this costs only the reason: a session found open at start is detached anyway.
-            tracing::warn!(session = %self.key.session_id.short(), %error, "detach not recorded");
+            tracing::warn!(%error, "detach not recorded");
         }
     }
 

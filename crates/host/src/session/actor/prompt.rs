@@ -178,7 +178,6 @@ impl SessionActor {
 
     pub(super) fn backend_failed(&self, error: &BackendError) -> ApiError {
         tracing::warn!(
-            session = %self.key.session_id.short(),
             backend = self.served.backend.name(),
             %error,
             "backend failed"

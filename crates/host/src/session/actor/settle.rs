@@ -6,10 +6,8 @@ use capstan_base::Amount;
 use capstan_store::StoreError;
 use capstan_wire::session::{EndReason, FinishReason, FromHost};
 
-use tracing::Instrument as _;
-
 use super::SessionActor;
-use crate::settlement::{claim_of, span};
+use crate::settlement::claim_of;
 
 /// Pause between tries to write the outbox. The disk may be full for a while; the voucher is
 /// stored already, and a restart would settle it too.
@@ -18,11 +16,6 @@ const RETRY: Duration = Duration::from_secs(5);
 impl SessionActor {
     /// Ends the session for `reason`; returns when the outbox holds its settlement.
     pub(super) async fn settle(&mut self, reason: EndReason) {
-        let span = span(&self.context.chains, self.key, self.terms.token);
-        self.settle_for(reason).instrument(span).await;
-    }
-
-    async fn settle_for(&mut self, reason: EndReason) {
         if self.running.is_some() {
             self.finish(FinishReason::Cancelled);
         }

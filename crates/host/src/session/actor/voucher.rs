@@ -80,9 +80,7 @@ impl SessionActor {
         operation: &'static str,
         error: &dyn std::error::Error,
     ) -> ApiError {
-        tracing::error!(
-            session = %self.key.session_id.short(), operation, %error, "storage failed"
-        );
+        tracing::error!(operation, %error, "storage failed");
         ApiError::new(ErrorCode::Internal, "the host could not store this; nothing was counted")
     }
 }
