@@ -15,10 +15,13 @@ use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use tracing::Instrument as _;
+
 use crate::admission::{Admission, Admitted, Claim};
 use crate::funds::Funds;
 use crate::meter::Meter;
 use crate::session::{Command, SessionActor, SessionContext, SessionHandle};
+use crate::settlement::span;
 
 /// Every session this host runs.
 #[derive(Clone)]
