@@ -180,11 +180,10 @@ impl Devnet {
         let (client, address) = (&self.client, account.address());
         let (code, _) = deploy_self_batch(client, owner).await.expect("the code deploys");
         let nonce = client.account_nonce(address, BlockTag::Latest).await.expect("a nonce");
-        let authorized = account.authorize_own_code(client.chain_id(), code, nonce);
         let fees = client.gas_price().await.expect("a price").offer();
         let call = calls::native_transfer(address, U256::ZERO);
         let fields = TxFields {
-            authorizations: vec![authorized.expect("an authorization")],
+            own_code: Some(code),
             ..TxFields::of_call(client.chain_id(), nonce, &call, DELEGATION_GAS, fees)
         };
         let signed = account.sign_transaction(&fields).expect("a signature");

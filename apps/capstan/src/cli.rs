@@ -87,6 +87,8 @@ pub enum Command {
     Explain(commands::explain::ExplainArgs),
     /// Claim what was signed for, while the host does not run
     Settle(commands::settle::SettleArgs),
+    /// Let one transaction of the account make many calls (EIP-7702)
+    Delegate(commands::delegate::DelegateArgs),
     /// Compare what is stored with the chains, once
     Reconcile(commands::reconcile::ReconcileArgs),
     /// Check everything an operator depends on, and say what to do

@@ -2,6 +2,7 @@
 
 pub mod chains;
 pub mod close;
+pub mod delegate;
 pub mod doctor;
 pub mod earnings;
 pub mod explain;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Intents(args) => intents::run(args, &global, output).await,
         Command::Explain(args) => explain::run(args, &global, output).await,
         Command::Settle(args) => Box::pin(settle::run(args, &global, output)).await,
+        Command::Delegate(args) => Box::pin(delegate::run(args, &global, output)).await,
         Command::Reconcile(args) => Box::pin(reconcile::run(args, &global, output)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, &global, output)).await,
     }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use capstan_base::{Address, Amount, B256, ChainId, UnixSeconds};
 use capstan_chain::{Call, ChainClient, ChainConfig, LocalSigner};
 use capstan_engine::{Engine, LaneChain, LaneSigner};
+use capstan_host::settlement::renew_limits;
 use capstan_kit::{Clock, SystemClock, causes};
 use capstan_store::{EngineStore, PgStore, SessionStore, Store};
 use tokio_util::sync::CancellationToken;
@@ -67,11 +68,7 @@ impl Context {
     /// where machines share one: what this command stores would not be there.
     pub fn open_store(&self, purpose: &str) -> Result<Store> {
         if self.settings.store.is_some() {
-            return Err(UsageError(format!(
-                "`capstan {purpose}` keeps a database of this machine's own, and [store] names one \
-                 that machines share: give it another account, and a configuration without [store]"
-            ))
-            .into());
+            return Err(UsageError(own_database_only(purpose)).into());
         }
         match self.accounts.take(self.account(), purpose)? {
             Taken::Free(lock) => self.open_locked(lock),
@@ -166,6 +163,24 @@ impl Context {
         Engine::start(store, lanes, signers, config, self.stop.child_token())
             .context("cannot start the engine")
     }
+
+    /// The same for settlements: those that wait take over what today's configuration says of costs,
+    /// before the engine reads them.
+    pub async fn settling_engine(
+        &self,
+        store: &Arc<dyn SessionStore>,
+        chains: &BTreeMap<ChainId, Arc<ChainClient>>,
+    ) -> Result<Engine> {
+        let changed = renew_limits(&**store, chains).await?;
+        if changed > 0 {
+            tracing::info!(
+                changed,
+                "settlements that wait have the limits of today's configuration"
+            );
+        }
+        let list: Vec<_> = chains.values().cloned().collect();
+        self.engine_on(Arc::clone(store) as Arc<dyn EngineStore>, &list)
+    }
 }
 
 impl Sender {
@@ -185,6 +200,14 @@ impl Sender {
             Self::Desk(desk, signer) => desk.finish(signer, chain.chain_id()).await,
         }
     }
+}
+
+/// Why a command of renters does not work beside a store that machines share.
+pub fn own_database_only(purpose: &str) -> String {
+    format!(
+        "`capstan {purpose}` keeps a database of this machine's own, and [store] names one that \
+         machines share: give it another account, and a configuration without [store]"
+    )
 }
 
 fn held(account: Address, by: &str) -> String {

@@ -126,4 +126,33 @@ mod tests {
         assert!(failed.contains("no lane"), "the engine's own words come back: {failed}");
         stop.cancel();
     }
+
+    #[tokio::test]
+    async fn commands_that_left_keep_nobody_from_the_desk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("desk.sock");
+        let owner = LocalSigner::random();
+        let store = Store::open_in_memory().unwrap();
+        let stop = CancellationToken::new();
+        let (lanes, config) = (HashMap::new(), EngineConfig::default());
+        let shared = Arc::new(store.clone());
+        let engine = Engine::start(shared, lanes, Vec::new(), config, stop.clone()).unwrap();
+        // A wish that nothing sends: whoever waits for it waits for ever.
+        let (chain_id, sender) = (ChainId(7), owner.address());
+        let lane = capstan_store::LaneKey { chain_id, sender };
+        let wish =
+            capstan_store::NewIntent::new("wish/7/waits", lane, sender, U256::ZERO, Bytes::new());
+        store.submit_intent(wish).await.unwrap();
+        let outbox = Outbox { engine, store: Arc::new(store), account: sender };
+        serve(&path, outbox, stop.clone()).unwrap();
+        let desk = Desk::find(&path).await.unwrap();
+        let soon = core::time::Duration::from_millis(100);
+        for _ in 0..40 {
+            let waits = tokio::time::timeout(soon, desk.finish(&owner, chain_id)).await;
+            assert!(waits.is_err(), "it waits until it leaves");
+        }
+        let other = tokio::time::timeout(soon * 20, desk.finish(&owner, ChainId(8))).await;
+        assert_eq!(other.expect("there is a place").unwrap(), []);
+        stop.cancel();
+    }
 }

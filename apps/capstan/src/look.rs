@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::cli::Global;
 use crate::context::{data_folder, database};
-use crate::settings::{Settings, UsageError};
+use crate::settings::{Settings, StoreSettings, UsageError};
 
 /// Whose database to look into.
 #[derive(Clone, Debug, Args)]
@@ -62,8 +62,8 @@ impl Look {
     pub async fn session_store(&self) -> Result<Option<Arc<dyn SessionStore>>> {
         match &self.settings.store {
             None => Ok(self.store()?.map(|store| Arc::new(store) as Arc<dyn SessionStore>)),
-            Some(shared) => {
-                Ok(Some(Arc::new(PgStore::connect(&shared.url, &shared.machine).await?)))
+            Some(StoreSettings { url, machine }) => {
+                Ok(Some(Arc::new(PgStore::connect_read_only(url, machine).await?)))
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The session a command uses: opened as the arguments ask, or one opened before.
 
+mod health;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,6 +96,14 @@ pub async fn prepare(
                 return Err(UsageError("--host and --deposit are needed".into()).into());
             };
             let deposit = amount(deposit, decimals)?;
+            let registered = match &args.host_url {
+                Some(_) => None,
+                None => chain.node_info(host).await?.map(|info| info.endpoint),
+            };
+            // That there is no endpoint is told where the registry is read.
+            if let Some(url) = args.host_url.as_ref().or(registered.as_ref()) {
+                health::check(url, chain.config(), output).await?;
+            }
             output.progress(format!(
                 "opening a session with {} {symbol} on {}…",
                 deposit.to_decimal(decimals),

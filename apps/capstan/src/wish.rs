@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use alloy_primitives::keccak256;
 use anyhow::{Result, bail};
-use capstan_base::{Address, B256, ChainId};
+use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::Call;
 use capstan_engine::{Engine, Outcome};
 use capstan_store::{
-    Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, SessionStore,
+    Intent, IntentFilter, IntentId, IntentState, LaneKey, NewIntent, SessionStore, all_intents,
 };
 
 /// States of an intent that is not over.
 pub const UNFINISHED: [IntentState; 3] =
     [IntentState::Queued, IntentState::InFlight, IntentState::Included];
+
+/// Gas of an empty transaction that changes the account's code: 46,000, and room for what a chain adds.
+const CODE_GAS: u64 = 100_000;
 
 /// One call, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +48,37 @@ impl Outbox {
         let Wish { label, chain_id, call } = wish;
         let what =
             [label.as_bytes(), call.to.as_slice(), &call.value.to_be_bytes::<32>(), &call.data];
-        let prefix = format!("{}{}", prefix(chain_id), keccak256(what.concat()));
+        let what = what.concat();
+        let lane = LaneKey { chain_id, sender: self.account };
+        let request = NewIntent::new(String::new(), lane, call.to, call.value, call.data);
+        self.send_once(&what, NewIntent { label, ..request }).await
+    }
+
+    /// Lets the account run code as its own (EIP-7702), or its own again for the zero address.
+    pub async fn run_code(&self, chain_id: ChainId, code: Address) -> Result<B256> {
+        let lane = LaneKey { chain_id, sender: self.account };
+        let nothing =
+            NewIntent::new(String::new(), lane, self.account, U256::ZERO, Default::default());
+        let request = NewIntent {
+            own_code: Some(code),
+            gas_limit: Some(CODE_GAS),
+            label: "delegate".to_owned(),
+            ..nothing
+        };
+        self.send_once(&[b"own code", code.as_slice()].concat(), request).await
+    }
+
+    /// `what` tells this wish from others.
+    async fn send_once(&self, what: &[u8], request: NewIntent) -> Result<B256> {
+        let label = request.label.clone();
+        let prefix = format!("{}{}", prefix(request.chain_id), keccak256(what));
         let mut key = prefix.clone();
         while let Some(known) = self.store.intent_by_key(&key).await?
             && !UNFINISHED.contains(&known.state)
         {
             key = format!("{prefix}/after-{}", known.id);
         }
-        let lane = LaneKey { chain_id, sender: self.account };
-        let request = NewIntent::new(key, lane, call.to, call.value, call.data);
-        let id = self.engine.submit(NewIntent { label: label.clone(), ..request }).await?;
+        let id = self.engine.submit(NewIntent { idempotency_key: key, ..request }).await?;
         self.wait(id, &label).await
     }
 
@@ -95,7 +119,7 @@ pub async fn unfinished(
     let mut all = Vec::new();
     for state in UNFINISHED {
         let filter = IntentFilter { chain_id, state: Some(state), ..IntentFilter::default() };
-        all.extend(store.intents(filter).await?);
+        all.extend(all_intents(store, filter).await?);
     }
     all.sort_by_key(|intent| intent.id);
     Ok(all)

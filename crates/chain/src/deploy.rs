@@ -183,7 +183,7 @@ async fn send(
         data,
         gas_limit: gas.saturating_add(gas.saturating_mul(GAS_MARGIN) / 100),
         fees: client.gas_price().await?.offer(),
-        authorizations: Vec::new(),
+        own_code: None,
     };
     let signed = signer
         .sign_transaction(&fields)
@@ -191,8 +191,12 @@ async fn send(
     let started = Instant::now();
     let mut outcome = client.send_raw(&signed.raw).await;
     loop {
-        if let Some(receipt) = client.receipt(signed.hash).await? {
-            return Ok(receipt);
+        match client.receipt(signed.hash).await {
+            Ok(Some(receipt)) => return Ok(receipt),
+            Ok(None) => {}
+            // Just after a block, one endpoint may have it and another not yet.
+            Err(error) if error.is_retryable() => {}
+            Err(error) => return Err(error),
         }
         match outcome {
             SendOutcome::InsufficientFunds => return Err(poor(client, signer, &fields).await?),

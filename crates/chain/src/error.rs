@@ -216,6 +216,12 @@ pub enum RpcError {
         /// JSON-RPC method.
         method: &'static str,
     },
+    /// One endpoint alone answered, and another that may know otherwise did not.
+    #[error("one endpoint alone answered {method}, and no other confirms it yet")]
+    Unconfirmed {
+        /// JSON-RPC method.
+        method: &'static str,
+    },
     /// Every endpoint serves another chain.
     #[error("{endpoint} serves chain {found}, expected {expected}")]
     WrongChain {
@@ -235,7 +241,7 @@ impl RpcError {
     /// True if the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Disagreement { .. } => true,
+            Self::Unavailable { .. } | Self::Disagreement { .. } | Self::Unconfirmed { .. } => true,
             // Codes the JSON-RPC 2.0 specification keeps for requests that are wrong as such.
             Self::Refused { code, revert, .. } => {
                 revert.is_none() && !matches!(code, 3 | -32602..=-32600 | -32700)

@@ -22,5 +22,6 @@ mod socket;
 mod url;
 
 pub use outcome::SendOutcome;
+pub(crate) use pool::Ran;
 pub use pool::{Found, PoolOptions, RpcPool, Voices};
 pub use url::{RpcUrl, RpcUrlError};

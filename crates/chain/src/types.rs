@@ -40,6 +40,14 @@ pub struct NonceUse {
     pub block: BlockRef,
 }
 
+impl NonceUse {
+    /// True if both name the same transaction in the same block.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let told = |used: &Self| (used.tx_hash, used.block.number, used.block.hash);
+        told(self) == told(other)
+    }
+}
+
 /// Gas that a call would need, or why it would fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GasEstimate {
@@ -87,6 +95,15 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// True if both tell the same of a transaction: everything that anything is concluded from. What
+    /// it paid is left out, since not every dialect tells all of it.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let told = |receipt: &Self| {
+            (receipt.block_number, receipt.block_hash, receipt.success, receipt.gas_used)
+        };
+        self.tx_hash == other.tx_hash && told(self) == told(other) && self.logs == other.logs
+    }
+
     /// Wei that the sender paid beyond the transaction's value.
     pub fn cost(&self) -> U256 {
         U256::from(self.gas_used)

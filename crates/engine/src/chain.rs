@@ -6,8 +6,8 @@ use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use capstan_base::{Address, B256, ChainId, U256};
 use capstan_chain::{
-    BlockRef, BlockTag, Call, ChainClient, ChainError, ContractKind, Delegation, Effect, Found,
-    GasEstimate, GasPrice, Receipt, SendOutcome,
+    BlockRef, BlockTag, Call, ChainClient, ChainError, Delegation, Effect, Found, GasEstimate,
+    GasPrice, Receipt, SendOutcome,
 };
 use futures_util::future::join_all;
 
@@ -38,6 +38,10 @@ pub enum Estimate {
 /// Reads may come from any node and may lag or contradict each other: the engine draws no negative
 /// conclusion from one answer. An error says that the chain could not be asked, and nothing about
 /// what is on it.
+///
+/// What intents end by is not one node's word where several are there to be asked: what a receipt
+/// says, that there is none, what used a nonce, that a call reverts, and whether an effect is there.
+/// Where nodes differ about these, or only one of several speaks, the answer is an error.
 #[async_trait]
 pub trait LaneChain: Send + Sync + 'static {
     /// The chain's EIP-155 id, which signatures bind to.
@@ -58,7 +62,7 @@ pub trait LaneChain: Send + Sync + 'static {
     async fn gas_price(&self) -> Result<GasPrice, ChainError>;
     /// Hands signed bytes over. Sending the same bytes again is harmless.
     async fn send_raw(&self, raw: &Bytes) -> SendOutcome;
-    /// Receipt of a transaction; `None` if the node has none.
+    /// Receipt of a transaction, whole, with all its logs; `None` if it has none.
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError>;
 
     /// The transaction of a canonical block from `from` to `to` that used an account's nonce, given
@@ -224,9 +228,7 @@ impl LaneChain for ChainClient {
         let contracts = self.config().contracts.as_ref();
         let marketplace = contracts.map(|contracts| contracts.job_marketplace);
         let is_delegated = match self.delegation(sender).await {
-            Ok(Delegation::To(code)) => {
-                self.verify_contract(ContractKind::SelfBatch, code).await.is_ok()
-            }
+            Ok(Delegation::To(code)) => self.verify_self_batch(code).await.is_ok(),
             Ok(Delegation::None | Delegation::Contract) => false,
             Err(error) => {
                 tracing::warn!(

@@ -112,11 +112,35 @@ async fn a_transaction_goes_its_way(bench: &dyn Bench) -> Result<(), Broken> {
         let is_there = block.is_some_and(|block| block.hash == receipt.block_hash);
         rule(is_there, "its block is in the chain", block)?;
     }
+    what_was_mined_is_told_alike(bench, &signed, nonce).await?;
     let next = chain.account_nonce(sender).await?;
     rule(Some(next) == nonce.checked_add(1), "the account's nonce is past it", next)?;
     let late = chain.send_raw(&signed.raw).await;
     let is_past = matches!(late, SendOutcome::AlreadyKnown | SendOutcome::NonceTooLow);
     rule(is_past, "mined bytes are known, or their nonce is too low", late)
+}
+
+/// Asked for alone, among others, or by its nonce, a transaction is the same.
+async fn what_was_mined_is_told_alike(
+    bench: &dyn Bench,
+    signed: &SignedTransaction,
+    nonce: u64,
+) -> Result<(), Broken> {
+    let (chain, sender) = (bench.chain(), bench.signer().address());
+    let Some(alone) = chain.receipt(signed.hash).await? else { return Ok(()) };
+    let is_plausible = alone.tx_hash == signed.hash && alone.gas_used > 0;
+    rule(is_plausible, "a receipt is of its transaction and tells its gas", &alone)?;
+    let mut both = Vec::new();
+    for found in chain.receipts(&[B256::repeat_byte(0x5a), signed.hash]).await {
+        both.push(found?);
+    }
+    let is_same = matches!(both.as_slice(), [None, Some(found)] if found.agrees(&alone));
+    rule(is_same, "receipts asked for together say what each says alone", &both)?;
+    let head = chain.block(BlockTag::Latest).await?.map_or(0, |head| head.number);
+    let used = chain.nonce_use(sender, nonce, alone.block_number, head).await?;
+    let is_its = used
+        .is_some_and(|used| (used.tx_hash, used.block.hash) == (alone.tx_hash, alone.block_hash));
+    rule(is_its, "what used its nonce is the transaction, in the block of its receipt", used)
 }
 
 async fn transfer(bench: &dyn Bench, nonce: u64) -> Result<SignedTransaction, Broken> {

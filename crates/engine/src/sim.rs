@@ -20,6 +20,7 @@ mod net;
 mod process;
 mod recovery;
 mod report;
+mod rules;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,11 @@ impl Admission {
                 ),
             ));
         }
+        self.served(terms)
+    }
+
+    /// The model that terms name, if it is served here.
+    pub fn served(&self, terms: &SessionTerms) -> Result<&ServedModel, ApiError> {
         self.models.iter().find(|served| served.id() == terms.model).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::ModelNotFound,
@@ -106,7 +111,7 @@ impl Admission {
         let key = self.key(claim)?;
         let served = self.check_terms(claim.terms, now)?.clone();
         let state = chain
-            .session(key.session_id, BlockTag::Latest)
+            .session_of(&key, BlockTag::Latest)
             .await
             .map_err(|error| unreadable(chain, &error))?;
         match state.status {

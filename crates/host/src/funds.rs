@@ -67,7 +67,9 @@ impl Funds {
     }
 
     /// Takes a balance in: the runway follows from what settlements cost of late, or from the
-    /// estimate while there was none.
+    /// estimate while there was none. After there was too little for the next one, a fifth more than
+    /// that is enough again: gas prices move, and at the edge sessions would be refused and taken by
+    /// turns.
     pub fn read(
         &self,
         chain: ChainId,
@@ -81,7 +83,10 @@ impl Funds {
         let mean = sum.checked_div(U256::from(funds.costs.len()));
         let cost = mean.unwrap_or(estimate.cost).max(U256::ONE);
         let lasts = balance.checked_div(cost).unwrap_or_default();
-        let runway = if balance < estimate.reserve { 0 } else { lasts.saturating_to() };
+        let next = estimate.reserve.max(cost);
+        let was_empty = funds.reading.is_some_and(|reading| reading.runway == 0);
+        let more = if was_empty { next.div_ceil(U256::from(5)) } else { U256::ZERO };
+        let runway = if balance < next.saturating_add(more) { 0 } else { lasts.saturating_to() };
         let reading = Reading { balance, cost, runway, at };
         funds.reading = Some(reading);
         reading
@@ -123,7 +128,11 @@ mod tests {
         // Enough for seven by the mean, and too little for a node to take the next.
         assert_eq!(funds.read(CHAIN, wei(39), &estimate, now).runway, 0);
         assert!(!funds.can_settle(CHAIN));
-        assert_eq!(funds.read(CHAIN, wei(40), &estimate, now).runway, 8);
+        for edge in [40, 47] {
+            assert_eq!(funds.read(CHAIN, wei(edge), &estimate, now).runway, 0, "not at the edge");
+        }
+        assert_eq!(funds.read(CHAIN, wei(48), &estimate, now).runway, 9);
+        assert_eq!(funds.read(CHAIN, wei(40), &estimate, now).runway, 8, "enough while it lasts");
         assert!(funds.can_settle(CHAIN));
         assert!(funds.can_settle(ChainId(8)));
     }

@@ -25,6 +25,29 @@ pub struct Difference {
     pub what: String,
     /// True if there is something to claim that no transaction claims yet.
     pub claimable: bool,
+    /// The machine that serves it, if that is another.
+    pub served_by: Option<String>,
+}
+
+/// A comparison of store and chains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Sessions whose chain was asked.
+    pub asked: usize,
+    /// Of those, the ones whose chain did not answer.
+    pub unreadable: usize,
+    /// What differs, those included.
+    pub found: Vec<Difference>,
+}
+
+/// A session that is not over in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// As stored.
+    pub session: Session,
+    /// The machine that serves it, if that is another: only that one may end it, until it is taken
+    /// up here.
+    pub served_by: Option<String>,
 }
 
 /// Settles and compares.
@@ -45,13 +68,8 @@ impl Offline {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let outbox = Outbox::new(Arc::clone(&store), engine.clone(), host, chains.clone());
-        let reconciler = Reconciler {
-            store: Arc::clone(&store),
-            engine,
-            chains: chains.clone(),
-            clock,
-            funds: Funds::default(),
-        };
+        let (own, funds) = (Arc::clone(&store), Funds::default());
+        let reconciler = Reconciler::new(own, engine, chains.clone(), clock, funds);
         Self { store, chains, outbox, reconciler }
     }
 
@@ -67,40 +85,55 @@ impl Offline {
         Ok(true)
     }
 
+    /// Makes this machine the one that serves a session, so that it may settle it. For what another
+    /// serves that is gone: one that runs loses what it has not stored. `None` if it is over.
+    pub async fn take_up(&self, key: SessionKey) -> Result<Option<Session>, StoreError> {
+        let record = self.store.serve_session(key).await?;
+        Ok(record.filter(|record| record.state == SessionState::Settling || is_live(record.state)))
+    }
+
     /// Writes down how settling sessions closed; see [`Reconciler::finish_settled`].
     pub async fn finish(&self) -> Result<Pass, StoreError> {
         self.reconciler.finish_settled().await
     }
 
     /// Where store and chains differ now.
-    pub async fn differences(&self) -> Result<Vec<Difference>, StoreError> {
+    pub async fn differences(&self) -> Result<Comparison, StoreError> {
         differences(&*self.store, &self.chains).await
     }
 }
 
-/// Sessions that are not over in the store: those served here, and whatever is settling.
-pub async fn unsettled(store: &dyn SessionStore) -> Result<Vec<Session>, StoreError> {
-    let mut all = store.sessions_served().await?;
-    all.extend(store.sessions_in(SessionState::Settling).await?);
-    Ok(all)
+/// Sessions that are not over in the store, whichever machine serves them.
+pub async fn unsettled(store: &dyn SessionStore) -> Result<Vec<Unsettled>, StoreError> {
+    let mut here = store.sessions_served().await?;
+    here.extend(store.sessions_in(SessionState::Settling).await?);
+    let here = here.into_iter().map(|session| Unsettled { session, served_by: None });
+    let elsewhere = store.sessions_elsewhere().await?.into_iter();
+    let elsewhere = elsewhere.map(|(by, session)| Unsettled { session, served_by: Some(by) });
+    Ok(here.chain(elsewhere).collect())
 }
 
 /// Where store and chains differ; writes nothing, so a store that is open to read only will do.
 pub async fn differences(
     store: &dyn SessionStore,
     chains: &BTreeMap<ChainId, Arc<ChainClient>>,
-) -> Result<Vec<Difference>, StoreError> {
-    let mut found = Vec::new();
-    for session in unsettled(store).await? {
+) -> Result<Comparison, StoreError> {
+    let mut compared = Comparison::default();
+    for Unsettled { session, served_by } in unsettled(store).await? {
         let look = match chains.get(&session.key.chain_id) {
-            Some(chain) => chain.session(session.key.session_id, BlockTag::Latest).await.map(Some),
+            Some(chain) => {
+                compared.asked = compared.asked.saturating_add(1);
+                chain.session_of(&session.key, BlockTag::Latest).await.map(Some)
+            }
             None => Ok(None),
         };
+        compared.unreadable = compared.unreadable.saturating_add(usize::from(look.is_err()));
         if let Some((what, claimable)) = compare(&session, look) {
-            found.push(Difference { key: session.key, stored: session.state, what, claimable });
+            let (key, stored) = (session.key, session.state);
+            compared.found.push(Difference { key, stored, what, claimable, served_by });
         }
     }
-    Ok(found)
+    Ok(compared)
 }
 
 fn compare(session: &Session, look: Result<Option<OnChain>, ChainError>) -> Option<(String, bool)> {

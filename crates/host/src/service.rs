@@ -1,7 +1,7 @@
 //! The host as one service: front, sessions and reconciler, from start to drained.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use capstan_base::{Address, ChainId};
@@ -10,7 +10,6 @@ use capstan_engine::Engine;
 use capstan_kit::telemetry::Metrics;
 use capstan_kit::{Backoff, Clock, Secret, Supervisor};
 use capstan_store::{IntentFilter, IntentState, SessionStore, StoreError};
-use capstan_wire::session::EndReason;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +98,7 @@ impl Host {
         }
         let front = FrontState::new(sessions.clone(), metrics, Arc::clone(&clock))
             .with_funds(funds.clone());
-        let reconciler = Arc::new(Reconciler { store, engine, chains, clock, funds });
+        let reconciler = Arc::new(Reconciler::new(store, engine, chains, clock, funds));
         Ok(Self { sessions, reconciler, front, watch, webhook })
     }
 
@@ -125,7 +124,10 @@ impl Host {
         let watch = Arc::new(self.watch);
         tasks.spawn("watch balances", Backoff::new(FOLLOW_EVERY, SLOWEST_RETRY), move |stop| {
             let watch = Arc::clone(&watch);
-            async move { watch.run(&stop).await }
+            async move {
+                watch.run(&stop).await;
+                Ok::<_, StoreError>(())
+            }
         });
         let drained = CancellationToken::new();
         let sessions = self.sessions.clone();
@@ -184,20 +186,21 @@ async fn follow(reconciler: Arc<Reconciler>, stop: CancellationToken) -> Result<
     }
 }
 
-/// Ends sessions that somebody else closes on chain, while the newest voucher still counts there.
+/// Ends sessions that are over on chain or by their terms, while the newest voucher still counts
+/// there, whichever host serves them, and takes up what is this host's and runs nowhere.
 async fn watch(
     reconciler: Arc<Reconciler>,
     sessions: Sessions,
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let every = sessions.config().reconcile_every;
+    let mut seen = BTreeSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(every) => {}
         }
-        for key in reconciler.closing_elsewhere().await? {
-            sessions.end(&key, EndReason::ClosedOnChain).await;
-        }
+        sessions.resume_left_out().await?;
+        sessions.end_due(&reconciler.due().await?, &mut seen).await?;
     }
 }

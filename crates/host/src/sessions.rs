@@ -1,4 +1,7 @@
-//! The table of running sessions: admits, finds, resumes, drains.
+//! The table of running sessions: admits, finds, drains. What is stored already, it takes up; see
+//! [`take_up`].
+
+mod take_up;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use capstan_base::{ChainId, SessionId, SessionKey, SessionTerms, SignedVoucher, UnixSeconds};
 use capstan_chain::BlockTag;
-use capstan_store::{NewSession, Session, SessionInsert, SessionState, SessionStore, StoreError};
+use capstan_store::{NewSession, Session, SessionInsert, SessionStore, StoreError};
 use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
@@ -17,7 +20,7 @@ use crate::admission::{Admission, Admitted, Claim};
 use crate::funds::Funds;
 use crate::meter::Meter;
 use crate::session::{Command, SessionActor, SessionContext, SessionHandle};
-use crate::settlement::{claim_of, span};
+use crate::settlement::span;
 
 /// Every session this host runs.
 #[derive(Clone)]
@@ -72,24 +75,6 @@ impl Sessions {
         &self.shared.context.config
     }
 
-    /// Starts every unfinished session that this host served last; each has the grace period to come
-    /// back before it settles. Returns how many.
-    pub async fn resume_stored(&self) -> Result<usize, StoreError> {
-        let mut resumed = 0;
-        for record in self.store().sessions_served().await? {
-            let key = record.key;
-            if self.start_stored(record.clone()).is_some() {
-                resumed += 1;
-            } else {
-                let span = self.span(key, &record.terms);
-                if let Err(error) = self.settle_stored(record).await {
-                    span.in_scope(|| tracing::error!(%error, "session not settled"));
-                }
-            }
-        }
-        Ok(resumed)
-    }
-
     /// The session that a peer claims, running. The caller has verified that the peer may use it.
     pub async fn open(&self, claim: &Claim<'_>) -> Result<(SessionKey, SessionHandle), ApiError> {
         let key = self.admission().key(claim)?;
@@ -102,17 +87,16 @@ impl Sessions {
         if self.count() >= self.config().max_sessions {
             return Err(ApiError::new(ErrorCode::Overloaded, "the host holds no more sessions"));
         }
-        // A session that ends stays in the table until its settlement is stored, so what is not in
-        // the table now and unfinished in the store has no task: whoever admitted it gave up halfway.
-        let ending = self.running().contains_key(&key);
-        if let Some(record) = self.store().serve_session(key).await.map_err(storage)? {
-            let unfinished = matches!(record.state, SessionState::Open | SessionState::Detached);
-            let closed = format!("session {} is {} here", key.session_id, record.state.as_str());
-            return Some(record)
-                .filter(|_| unfinished && !ending)
-                .and_then(|record| self.start_stored(record))
-                .map(|handle| (key, handle))
-                .ok_or_else(|| ApiError::new(ErrorCode::SessionClosed, closed));
+        if self.running().contains_key(&key) {
+            // Its settlement is about to be stored. Taken up now, it would be this host's again, and
+            // the one that ends here might end it with a copy that is out of date.
+            return Err(ApiError::new(ErrorCode::SessionClosed, "the session is just ending here"));
+        }
+        // Before anything is taken: another host of the same key may serve this model, and what this
+        // one took from it nobody would serve.
+        self.admission().served(claim.terms)?;
+        if let Some(taken) = self.take_up(key).await.map_err(storage)? {
+            return taken.running(key);
         }
         if self.shared.funds.get().is_some_and(|funds| !funds.can_settle(claim.chain_id)) {
             return Err(ApiError::new(
@@ -145,14 +129,9 @@ impl Sessions {
             .map_err(storage)?;
         if let SessionInsert::Existing(_) = inserted {
             // Another peer was admitted at the same time, perhaps by another host of the same key.
-            let record = self.store().serve_session(key).await.map_err(storage)?;
-            let unfinished = |record: &Session| {
-                matches!(record.state, SessionState::Open | SessionState::Detached)
-            };
-            let handle = record.filter(unfinished).and_then(|record| self.start_stored(record));
-            return handle.map(|handle| (key, handle)).ok_or_else(|| {
-                ApiError::new(ErrorCode::SessionClosed, "the session has just ended")
-            });
+            let over = ApiError::new(ErrorCode::SessionClosed, "the session has just ended");
+            let taken = self.take_up(key).await.map_err(storage)?;
+            return taken.ok_or(over)?.running(key);
         }
         let Admitted { served, price, deposit, .. } = admitted;
         let meter = Meter::new(key.session_id, price, deposit, self.config().window);
@@ -176,55 +155,6 @@ impl Sessions {
         span(&self.shared.context.chains, key, terms.token)
     }
 
-    fn start_stored(&self, record: Session) -> Option<SessionHandle> {
-        let key = record.key;
-        let span = self.span(key, &record.terms);
-        let _entered = span.enter();
-        let served = self.admission().models.iter().find(|s| s.id() == record.terms.model);
-        let Some(served) = served.cloned() else {
-            tracing::warn!(
-                model = %record.terms.model, "stored session's model is not served any more"
-            );
-            return None;
-        };
-        // Top-ups are read again when they are needed.
-        let deposit = record
-            .voucher
-            .as_ref()
-            .map_or(record.terms.deposit, |newest| newest.voucher.amount.max(record.terms.deposit));
-        let mut meter = Meter::new(key.session_id, record.price, deposit, self.config().window);
-        if let Some(voucher) = record.voucher
-            && let Err(error) = meter.resume(voucher, record.tally)
-        {
-            tracing::error!(%error, "stored tally is torn");
-            return None;
-        }
-        let expires = self.expiry_instant(&record.terms);
-        let actor = SessionActor::new(
-            self.shared.context.clone(),
-            key,
-            record.terms,
-            served,
-            meter,
-            expires,
-            EndReason::HostRestart,
-        );
-        Some(self.start(key, actor, span.clone()))
-    }
-
-    /// Settles a stored session that cannot be served on: its model is gone, or its tally is torn.
-    async fn settle_stored(&self, record: Session) -> Result<(), StoreError> {
-        let claim = claim_of(&record);
-        let (key, terms) = (record.key, &record.terms);
-        let reason = EndReason::HostRestart;
-        let context = &self.shared.context;
-        let span = self.span(key, terms);
-        let end = context.outbox.end(key, terms, record.voucher.as_ref(), claim, reason);
-        end.instrument(span.clone()).await?;
-        span.in_scope(|| tracing::info!(%claim, "session that cannot be served on is settled"));
-        Ok(())
-    }
-
     fn start(&self, key: SessionKey, actor: SessionActor, span: tracing::Span) -> SessionHandle {
         let (handle, mailbox) = SessionHandle::channel();
         let mut running = self.running();
@@ -240,21 +170,14 @@ impl Sessions {
             sessions.running().remove(&key);
             if let Err(error) = run {
                 tracing::error!(%error, "session's task failed");
-                sessions.take_up_again(key).await;
+                // From the store, so that it settles like any other.
+                if let Err(error) = sessions.resume_stored().await {
+                    tracing::error!(%error, "stored sessions not taken up; tried again soon");
+                }
             }
         };
         self.shared.tasks.spawn(run.instrument(span));
         handle
-    }
-
-    /// Starts a session from the store whose task failed, so that it settles like any other.
-    async fn take_up_again(&self, key: SessionKey) {
-        let record = self.store().session(key).await.ok().flatten();
-        let unfinished =
-            |record: &Session| matches!(record.state, SessionState::Open | SessionState::Detached);
-        if let Some(record) = record.filter(unfinished) {
-            self.start_stored(record);
-        }
     }
 
     /// A running session.

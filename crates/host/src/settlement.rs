@@ -5,6 +5,8 @@
 //! and watches open sessions for a close that somebody else began. It takes no input, may run at
 //! any time and any number of times, and decides only by what it reads.
 
+mod closed;
+mod limits;
 mod reconcile;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use capstan_engine::Engine;
 use capstan_store::{LaneKey, NewIntent, Session, SessionStore, SettleOutcome, StoreError};
 use capstan_wire::session::EndReason;
 
+pub use limits::renew_limits;
 pub use reconcile::{Pass, Reconciler};
 
 /// Puts settlements where the engine finds them.
@@ -50,7 +53,7 @@ impl Outbox {
     ) -> Result<(), StoreError> {
         let intent = newest
             .filter(|_| !claim.is_zero())
-            .map(|signed| self.intent(key, terms, signed, claim));
+            .map(|signed| request(&self.chains, self.host, key, terms, Some(signed), claim));
         let outcome = self.store.settle_session(key, reason.as_str(), intent).await?;
         match outcome {
             SettleOutcome::Settling(intent) => {
@@ -62,24 +65,29 @@ impl Outbox {
         self.engine.notify();
         Ok(())
     }
+}
 
-    fn intent(
-        &self,
-        key: SessionKey,
-        terms: &SessionTerms,
-        signed: &SignedVoucher,
-        claim: Amount,
-    ) -> NewIntent {
-        let call = calls::complete_session_job(key.marketplace, terms, Some(signed), claim);
-        let lane = LaneKey { chain_id: key.chain_id, sender: self.host };
-        let config = self.chains.get(&key.chain_id).map(|chain| chain.config());
-        NewIntent {
-            max_cost: config.and_then(|config| config.settlement.max_cost),
-            worth: config.and_then(|config| config.worth(terms.token, claim)),
-            repeat_safe: true,
-            label: format!("settle {}", key.session_id.short()),
-            ..NewIntent::new(format!("settle/{key}"), lane, call.to, call.value, call.data)
-        }
+/// The transaction that closes a session for `claim`, with the limits of today's configuration.
+/// Without a voucher it claims what the renter acknowledged on chain.
+fn request(
+    chains: &BTreeMap<ChainId, Arc<ChainClient>>,
+    host: Address,
+    key: SessionKey,
+    terms: &SessionTerms,
+    signed: Option<&SignedVoucher>,
+    claim: Amount,
+) -> NewIntent {
+    let call = calls::complete_session_job(key.marketplace, terms, signed, claim);
+    let lane = LaneKey { chain_id: key.chain_id, sender: host };
+    let config = chains.get(&key.chain_id).map(|chain| chain.config());
+    let (max_cost, worth) =
+        config.map_or((None, None), |config| limits::of(config, terms.token, claim));
+    NewIntent {
+        max_cost,
+        worth,
+        repeat_safe: true,
+        label: format!("settle {}", key.session_id.short()),
+        ..NewIntent::new(format!("settle/{key}"), lane, call.to, call.value, call.data)
     }
 }
 

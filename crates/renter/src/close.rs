@@ -31,7 +31,7 @@ pub async fn look(
     store: &Store,
     rental: &Rental,
 ) -> Result<CloseStep, RenterError> {
-    let state = chain.session(rental.key.session_id, BlockTag::Latest).await?;
+    let state = chain.session_of(&rental.key, BlockTag::Latest).await?;
     match state.status {
         SessionStatus::None if may_open(store, rental).await? => Ok(CloseStep::Opening),
         SessionStatus::None => Ok(CloseStep::NeverOpened),
@@ -115,7 +115,7 @@ async fn closed(
         return Ok(closing);
     }
     let from = opened_in(chain, store, rental).await?;
-    let found = chain.closing_of(rental.key.session_id, from).await?;
+    let found = chain.closing_of(&rental.key, from).await?;
     let closing = found.ok_or_else(|| {
         RenterError::Over("closed on chain, its event is not served by this endpoint yet".into())
     })?;

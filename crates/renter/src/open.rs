@@ -218,17 +218,27 @@ impl Opener {
     async fn wait_active(&self, key: &SessionKey, intent: IntentId) -> Result<(), RenterError> {
         loop {
             let state = self.chain.session(key.session_id, BlockTag::Latest).await?;
-            if state.status != SessionStatus::None {
-                let inclusion =
-                    self.store.intent(intent).await?.and_then(|intent| intent.inclusion);
-                if let Some(inclusion) = inclusion {
-                    self.store.rental_opened(*key, inclusion.tx_hash).await?;
-                    return Ok(());
-                }
+            if state.status != SessionStatus::None
+                && let Some(tx_hash) = self.opened_in(intent).await?
+            {
+                self.store.rental_opened(*key, tx_hash).await?;
+                return Ok(());
             }
             self.check_not_failed("opening the session", intent).await?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// The transaction that opened the session that is on the chain: only this intent can have. An
+    /// attempt that the engine did not follow to its end may have come back and done it.
+    async fn opened_in(&self, id: IntentId) -> Result<Option<B256>, RenterError> {
+        let Some(intent) = self.store.intent(id).await? else { return Ok(None) };
+        let mined = intent.inclusion.filter(|mined| mined.success).map(|mined| mined.tx_hash);
+        if mined.is_some() || !intent.is_dead() {
+            return Ok(mined);
+        }
+        let attempts = self.store.attempts(id).await?;
+        Ok(attempts.first().map(|attempt| attempt.signed.tx_hash))
     }
 
     async fn check_not_failed(

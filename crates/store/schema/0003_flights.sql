@@ -56,6 +56,8 @@ CREATE TABLE new_intents (
     repeat_safe     INTEGER NOT NULL DEFAULT 0 CHECK (repeat_safe IN (0, 1)),
     not_before      INTEGER,
     deadline        INTEGER,
+    -- Code the sender runs from then on (EIP-7702).
+    own_code        BLOB    CHECK (length(own_code) = 20),
     label           TEXT    NOT NULL,
     -- 'included' is told by the flight.
     state           TEXT    NOT NULL DEFAULT 'queued'

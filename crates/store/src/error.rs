@@ -73,6 +73,14 @@ pub enum StoreError {
         /// Newest schema of this program.
         known: u32,
     },
+    /// A table of the same name as one of ours, and not by this program.
+    #[error(
+        "the database has a table {table} of another program: give Capstan a database, or a schema, of its own"
+    )]
+    ForeignTable {
+        /// The table.
+        table: &'static str,
+    },
     /// It was opened to read only.
     #[error("cannot {operation}: the database is open to read only")]
     ReadOnly {
@@ -195,6 +203,7 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::SchemaTooNew { .. }
             | Self::SchemaTooOld { .. }
+            | Self::ForeignTable { .. }
             | Self::ReadOnly { .. }
             | Self::Panicked { .. }
             | Self::Closed

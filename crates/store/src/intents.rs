@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{Sql, get, get_option, text_enum};
+use crate::engine_store::EngineStore;
 use crate::error::{Result, StoreError};
 use crate::flights::{FlightId, read_inclusion};
 use crate::lanes::LaneKey;
@@ -84,6 +85,8 @@ pub struct NewIntent {
     pub not_before: Option<UnixSeconds>,
     /// Given up if not broadcast by this chain time. Stops nothing that was.
     pub deadline: Option<UnixSeconds>,
+    /// Code the sender runs as its own from this transaction on (EIP-7702); the zero address ends that.
+    pub own_code: Option<Address>,
     /// What it is for, in the caller's words.
     pub label: String,
 }
@@ -110,6 +113,7 @@ impl NewIntent {
             repeat_safe: false,
             not_before: None,
             deadline: None,
+            own_code: None,
             label: String::new(),
         }
     }
@@ -215,6 +219,18 @@ impl Intent {
     }
 }
 
+/// What an intent may cost and is worth from now on; see [`NewIntent::max_cost`] and
+/// [`NewIntent::worth`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The intent.
+    pub id: IntentId,
+    /// Most that gas may cost.
+    pub max_cost: Option<U256>,
+    /// Wei the effect is worth.
+    pub worth: Option<U256>,
+}
+
 /// Which intents to list, oldest first. `None` means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntentFilter {
@@ -228,6 +244,32 @@ pub struct IntentFilter {
     pub after: Option<IntentId>,
     /// At most this many; 1000 if `None`.
     pub limit: Option<u32>,
+}
+
+/// Every intent that matches, oldest first. `after` and `limit` of the filter do not matter.
+pub async fn all_intents(
+    store: &(impl EngineStore + ?Sized),
+    filter: IntentFilter,
+) -> Result<Vec<Intent>> {
+    newest_intents(store, filter, usize::MAX).await
+}
+
+/// The newest so many that match, oldest first, read page by page: a listing alone begins with the
+/// oldest, and ends after [`PAGE`] of them.
+pub async fn newest_intents(
+    store: &(impl EngineStore + ?Sized),
+    filter: IntentFilter,
+    limit: usize,
+) -> Result<Vec<Intent>> {
+    let (mut newest, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
+    loop {
+        let page = IntentFilter { after, limit: Some(PAGE), ..filter.clone() };
+        let found = store.intents(page).await?;
+        let Some(last) = found.last() else { return Ok(newest) };
+        after = Some(last.id);
+        newest.extend(found);
+        newest.drain(..newest.len().saturating_sub(limit));
+    }
 }
 
 /// One line of an intent's story, beside its attempts.
@@ -310,9 +352,9 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
     }
     sql.prepare_cached(
         "INSERT INTO intents (idempotency_key, chain_id, sender, recipient, value, data, gas_limit,
-                              max_cost, worth, repeat_safe, not_before, deadline, label)
+                              max_cost, worth, repeat_safe, not_before, deadline, own_code, label)
          VALUES (:key, :chain_id, :sender, :recipient, :value, :data, :gas_limit,
-                 :max_cost, :worth, :repeat_safe, :not_before, :deadline, :label)
+                 :max_cost, :worth, :repeat_safe, :not_before, :deadline, :own_code, :label)
          RETURNING id",
     )
     .and_then(|mut insert| {
@@ -330,6 +372,7 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
                 ":repeat_safe": request.repeat_safe,
                 ":not_before": request.not_before.map(Sql),
                 ":deadline": request.deadline.map(Sql),
+                ":own_code": request.own_code.map(Sql),
                 ":label": request.label,
             },
             |row| get(row, "id"),
@@ -337,6 +380,21 @@ pub(crate) fn insert_intent(sql: &Connection, request: &NewIntent) -> Result<Int
     })
     .map(|id| IntentOutcome::Created(IntentId(id)))
     .map_err(StoreError::statement(OPERATION))
+}
+
+/// Writes limits to those intents that are queued; gives how many that are.
+pub(crate) fn limit_queued(sql: &Connection, limits: &[Limits]) -> Result<usize> {
+    let mut changed = 0_usize;
+    for Limits { id, max_cost, worth } in limits {
+        let rows = sql
+            .prepare_cached(
+                "UPDATE intents SET max_cost = ?2, worth = ?3 WHERE id = ?1 AND state = 'queued'",
+            )
+            .and_then(|mut update| update.execute((Sql(id.0), max_cost.map(Sql), worth.map(Sql))))
+            .map_err(StoreError::statement("change limits"))?;
+        changed = changed.saturating_add(rows);
+    }
+    Ok(changed)
 }
 
 pub(crate) fn find_intent(sql: &Connection, id: IntentId) -> Result<Option<Intent>> {
@@ -401,6 +459,7 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             repeat_safe: row.get("repeat_safe")?,
             not_before: get_option(row, "not_before")?,
             deadline: get_option(row, "deadline")?,
+            own_code: get_option(row, "own_code")?,
             label: row.get("label")?,
         },
         state: row.get("stands")?,

@@ -40,12 +40,12 @@ pub use error::{Result, StoreError};
 pub use flights::{FlightId, FlightState, ItemEnd, OpenFlight};
 pub use intents::{
     Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
-    IntentState, NewIntent, Place,
+    IntentState, Limits, NewIntent, Place, all_intents, newest_intents,
 };
 pub use lanes::{Fence, LaneKey, LaneSnapshot};
 #[cfg(feature = "memory")]
 pub use memory::{MemoryStore, Power};
-pub use postgres::{PgStore, PostgresUrl};
+pub use postgres::{Lead, PgStore, PostgresUrl};
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
 pub use session_store::SessionStore;
 pub use sessions::{

@@ -26,7 +26,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
         }
     };
     if found == 0 {
-        set_single_chain_aside(connection).map_err(failed(0))?;
+        set_single_chain_aside(connection)?;
     }
     for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         apply(connection, *version, sql).map_err(failed(*version))?;
@@ -75,16 +75,38 @@ fn apply_unchecked(connection: &mut Connection, version: u32, sql: &str) -> rusq
     transaction.commit()
 }
 
+/// Columns of the `sessions` table that a node for a single chain kept, by which it is known.
+const SINGLE_CHAIN: [&str; 3] = ["id", "job_id", "tokens"];
+
+/// True if a `sessions` table with these columns is a single-chain node's.
+pub(crate) fn is_of_single_chain(columns: &[String]) -> bool {
+    let is_there = |name| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+    SINGLE_CHAIN.into_iter().all(is_there)
+}
+
 /// A node of the time before there were several chains kept a `sessions` table of its own. Its rows
-/// get the chain they are of, and stay readable under another name beside ours.
-fn set_single_chain_aside(connection: &mut Connection) -> rusqlite::Result<()> {
+/// get the chain they are of, and stay readable under another name beside ours. Any other table of
+/// that name belongs to somebody else.
+fn set_single_chain_aside(connection: &mut Connection) -> Result<()> {
+    match move_aside(connection) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::ForeignTable { table: "sessions" }),
+        Err(source) => Err(StoreError::Migrate { version: 0, source: Arc::new(source.into()) }),
+    }
+}
+
+/// False, and nothing done, if the table is another program's.
+fn move_aside(connection: &mut Connection) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
     let columns: Vec<String> = transaction
         .prepare("SELECT name FROM pragma_table_info('sessions')")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     if columns.is_empty() {
-        return Ok(());
+        return Ok(true);
+    }
+    if !is_of_single_chain(&columns) {
+        return Ok(false);
     }
     if !columns.iter().any(|column| column.eq_ignore_ascii_case("chain_id")) {
         // It was always Base Sepolia. SQLite has no ADD COLUMN IF NOT EXISTS.
@@ -94,7 +116,7 @@ fn set_single_chain_aside(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(include_str!("../schema/0000_single_chain.sql"))?;
     transaction.commit()?;
     tracing::info!("sessions of a single-chain node are kept as single_chain_sessions");
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod intents;
 mod lanes;
 mod listen;
 mod migrate;
+mod report;
 mod sessions;
 mod url;
 
@@ -29,8 +30,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 
 use crate::error::{Result, StoreError};
+use crate::lanes::LaneKey;
 use listen::Listener;
+pub use report::Lead;
 pub use url::PostgresUrl;
+
+/// Connections of a process that only looks.
+const LOOKING: u32 = 2;
 
 /// Connections of one process: enough for PostgreSQL to commit many writes with one flush, few
 /// enough that ten machines fit its default limit of 100. One of them listens.
@@ -55,6 +61,9 @@ const SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');";
 
+/// What a connection that only looks is told besides: the server itself refuses it every write.
+const READ_ONLY: &str = "SET default_transaction_read_only = on;";
+
 /// A statement of one aggregate's file, and the transaction it runs in.
 type Work<I, T> = for<'c> fn(&'c mut PgConnection, &'c I) -> Working<'c, T>;
 type Working<'c, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'c>>;
@@ -65,7 +74,8 @@ pub struct PgStore {
     pool: PgPool,
     /// Name of this machine in `sessions.served_by`.
     machine: Arc<str>,
-    listener: Arc<Listener>,
+    /// None if connected to look only.
+    listener: Option<Arc<Listener>>,
 }
 
 impl PgStore {
@@ -74,24 +84,45 @@ impl PgStore {
     /// serves are its own, and a machine started under the name of one that is gone takes them up.
     pub async fn connect(url: &PostgresUrl, machine: &str) -> Result<Self> {
         let options = url.options().application_name("capstan").disable_statement_logging();
-        let failed = |source: sqlx::Error| StoreError::Connect {
-            server: url.to_string(),
-            source: Arc::new(source.into()),
-        };
-        let mut connection = first_connection(&options).await.map_err(failed)?;
+        let mut connection = first_connection(&options).await.map_err(unreachable(url))?;
         migrate::migrate(&mut connection).await?;
-        connection.close().await.map_err(failed)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT_WITHIN)
+        connection.close().await.map_err(unreachable(url))?;
+        let pool = pool(CONNECTIONS)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
             })
             .connect_with(options)
             .await
-            .map_err(failed)?;
-        let listener = Arc::new(Listener::start(pool.clone()));
+            .map_err(unreachable(url))?;
+        let listener = Some(Arc::new(Listener::start(pool.clone())));
         Ok(Self { pool, machine: machine.into(), listener })
+    }
+
+    /// Connects to look only, beside whoever writes: migrates nothing, listens to nothing, and every
+    /// write is refused as [`StoreError::ReadOnly`].
+    pub async fn connect_read_only(url: &PostgresUrl, machine: &str) -> Result<Self> {
+        let options = url.options().application_name("capstan").disable_statement_logging();
+        let mut connection = first_connection(&options).await.map_err(unreachable(url))?;
+        migrate::check_schema(&mut connection).await?;
+        connection.close().await.map_err(unreachable(url))?;
+        let pool = pool(LOOKING)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(SETTINGS).await?;
+                    connection.execute(READ_ONLY).await.map(drop)
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(unreachable(url))?;
+        Ok(Self { pool, machine: machine.into(), listener: None })
+    }
+
+    /// Says to other machines that there is something new for a lane.
+    fn announce(&self, lane: LaneKey) {
+        if let Some(listener) = &self.listener {
+            listener.announce(lane);
+        }
     }
 
     /// Runs `work` in a transaction and answers after its commit. Runs it again if it lost a race.
@@ -100,6 +131,9 @@ impl PgStore {
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
+        if self.listener.is_none() {
+            return Err(StoreError::ReadOnly { operation });
+        }
         let pool = self.pool.clone();
         // A task of its own: a caller that stops waiting must not end it between two statements.
         let task = tokio::spawn(async move {
@@ -138,6 +172,15 @@ impl PgStore {
         picture.rollback().await.map_err(StoreError::statement(operation))?;
         Ok(seen)
     }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_WITHIN)
+}
+
+fn unreachable(url: &PostgresUrl) -> impl FnOnce(sqlx::Error) -> StoreError {
+    let server = url.to_string();
+    move |source| StoreError::Connect { server, source: Arc::new(source.into()) }
 }
 
 async fn first_connection(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {

@@ -5,7 +5,7 @@ use capstan_base::{ChainId, SessionKey, SignedVoucher, TallyState, UnixSeconds};
 
 use crate::engine_store::EngineStore;
 use crate::error::Result;
-use crate::intents::{Intent, NewIntent};
+use crate::intents::{Intent, Limits, NewIntent, limit_queued};
 use crate::sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
 };
@@ -29,6 +29,10 @@ use crate::voucher_guard::VoucherOutcome;
 pub trait SessionStore: EngineStore {
     /// Looks an intent up by its key.
     async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>>;
+    /// Changes what queued intents may cost and are worth, and gives how many there were to change. One
+    /// that is bound to a nonce, or over, stays as it is. An engine that has read an intent already
+    /// goes on with what it read.
+    async fn limit_queued(&self, limits: Vec<Limits>) -> Result<usize>;
     /// Stores an admitted session once, served here.
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert>;
     /// Stores a voucher and the tally it was signed at. None of amount, tokens and tally ever falls.
@@ -56,7 +60,8 @@ pub trait SessionStore: EngineStore {
         intent: Option<NewIntent>,
     ) -> Result<SettleOutcome>;
     /// Records what closing paid. Allowed from any state, since either side or anyone after the
-    /// expiry may close on chain; the first figures stay.
+    /// expiry may close on chain. The first figures stay, and each later call is told
+    /// [`Transition::Already`].
     async fn finish_session(&self, key: SessionKey, closing: Closing) -> Result<Transition>;
     /// Looks a session up.
     async fn session(&self, key: SessionKey) -> Result<Option<Session>>;
@@ -64,6 +69,8 @@ pub trait SessionStore: EngineStore {
     async fn sessions_in(&self, state: SessionState) -> Result<Vec<Session>>;
     /// Sessions that are open or detached and served here: what a host takes up when it starts.
     async fn sessions_served(&self) -> Result<Vec<Session>>;
+    /// Sessions that are open or detached and served by other hosts, with the name of each.
+    async fn sessions_elsewhere(&self) -> Result<Vec<(String, Session)>>;
     /// How many sessions there are on a chain, or on all, in a state, or in any.
     async fn count_sessions(
         &self,
@@ -76,6 +83,10 @@ pub trait SessionStore: EngineStore {
 impl SessionStore for Store {
     async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>> {
         Store::intent_by_key(self, key).await
+    }
+
+    async fn limit_queued(&self, limits: Vec<Limits>) -> Result<usize> {
+        self.write("change limits", move |sql| limit_queued(sql, &limits)).await
     }
 
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert> {
@@ -130,6 +141,11 @@ impl SessionStore for Store {
         let mut served = Store::sessions_in(self, SessionState::Open).await?;
         served.extend(Store::sessions_in(self, SessionState::Detached).await?);
         Ok(served)
+    }
+
+    /// One process has the file: there are no others.
+    async fn sessions_elsewhere(&self) -> Result<Vec<(String, Session)>> {
+        Ok(Vec::new())
     }
 
     async fn count_sessions(

@@ -100,6 +100,8 @@ pub enum SessionInsert {
 pub enum Transition {
     /// It is now as asked, or was already.
     Done,
+    /// It was so before this call, by another's: told where only the first may be counted.
+    Already,
     /// Its state does not allow it; nothing changed.
     Refused(SessionState),
     /// Another host serves it now; nothing changed.
@@ -196,7 +198,8 @@ impl Store {
     }
 
     /// Records what closing paid. Allowed from any state, since either side or anyone after the
-    /// expiry may close on chain; the first figures stay.
+    /// expiry may close on chain. The first figures stay, and each later call is told
+    /// [`Transition::Already`].
     pub async fn finish_session(&self, key: SessionKey, closing: Closing) -> Result<Transition> {
         self.write("finish a session", move |sql| finish(sql, &key, &closing)).await
     }
@@ -340,7 +343,10 @@ fn finish(sql: &Connection, key: &SessionKey, closing: &Closing) -> Result<Trans
             })
         })
         .map_err(StoreError::statement("finish a session"))?;
-    transition(sql, key, changed, SessionState::Settled)
+    Ok(match transition(sql, key, changed, SessionState::Settled)? {
+        Transition::Done if changed == 0 => Transition::Already,
+        outcome => outcome,
+    })
 }
 
 fn update(

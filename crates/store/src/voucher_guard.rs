@@ -30,7 +30,7 @@ macro_rules! is_open_sql {
         concat!(
             "SELECT state IN (",
             $open,
-            ") FROM ",
+            ") AS is_open, voucher IS :voucher AND tally = :tally AS is_same FROM ",
             $table,
             " WHERE chain_id = :chain_id AND marketplace = :marketplace AND session_id = :session_id"
         )
@@ -39,7 +39,7 @@ macro_rules! is_open_sql {
 /// What became of a voucher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VoucherOutcome {
-    /// It is the newest now.
+    /// It is the newest now, or was already: a write whose answer was lost may be made again.
     Stored,
     /// The stored one covers as much or more; nothing changed.
     NotHigher,
@@ -74,7 +74,7 @@ impl VoucherTable {
     }
 }
 
-/// Stores a voucher with the tally it was signed at, unless the stored one is as high.
+/// Stores a voucher with the tally it was signed at, unless another one is stored that is as high.
 pub(crate) fn store_voucher(
     sql: &Connection,
     table: VoucherTable,
@@ -95,21 +95,24 @@ pub(crate) fn store_voucher(
         if changed == 1 {
             return Ok::<_, rusqlite::Error>(VoucherOutcome::Stored);
         }
-        let is_open = sql
+        let found = sql
             .prepare_cached(table.is_open())?
             .query_row(
                 named_params! {
+                    ":voucher": Json(signed),
+                    ":tally": Json(tally),
                     ":chain_id": Sql(key.chain_id),
                     ":marketplace": Sql(key.marketplace),
                     ":session_id": Sql(key.session_id),
                 },
-                |row| row.get::<_, bool>(0),
+                |row| Ok((row.get::<_, bool>("is_open")?, row.get::<_, bool>("is_same")?)),
             )
             .optional()?;
-        Ok(match is_open {
+        Ok(match found {
             None => VoucherOutcome::UnknownSession,
-            Some(false) => VoucherOutcome::Closed,
-            Some(true) => VoucherOutcome::NotHigher,
+            Some((false, _)) => VoucherOutcome::Closed,
+            Some((true, true)) => VoucherOutcome::Stored,
+            Some((true, false)) => VoucherOutcome::NotHigher,
         })
     };
     statement().map_err(StoreError::statement("store a voucher"))

@@ -32,6 +32,7 @@ const POOL: PoolOptions = PoolOptions {
     ejection: Duration::from_millis(500),
     look: Duration::from_millis(25),
     recheck: Duration::from_millis(1000),
+    silence: Duration::from_millis(2000),
 };
 
 /// Between looks at the store for a change worth telling.

@@ -2,6 +2,7 @@
 
 mod chain;
 mod local;
+mod store;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -102,7 +103,11 @@ pub async fn run(_: DoctorArgs, global: &Global, output: &Output) -> Result<()> 
         }
     };
     let account = local::key(&mut checks, global).await;
-    local::data(&mut checks, global, account).await;
+    local::disk(&mut checks, global);
+    match settings.as_ref().and_then(|settings| settings.store.as_ref()) {
+        Some(shared) => store::check(&mut checks, shared).await,
+        None => local::database(&mut checks, global, account).await,
+    }
     if let Some(settings) = settings {
         let chains = clients(&settings);
         if chains.is_empty() {

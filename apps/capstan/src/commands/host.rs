@@ -12,7 +12,6 @@ use capstan_host::{Host, HostParts, ServedModel};
 use capstan_kit::telemetry::Metrics;
 use capstan_kit::{Secret, SystemClock, causes};
 use capstan_model::Model;
-use capstan_store::EngineStore;
 use clap::Args;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -57,8 +56,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
         tell_registration(chain, &context, &models).await;
     }
     let store = context.open_session_store("host").await?;
-    let list: Vec<_> = chains.values().cloned().collect();
-    let engine = context.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, &list)?;
+    let engine = context.settling_engine(&store, &chains).await?;
     for lane in engine.orphans().await? {
         tracing::warn!(
             chain_id = lane.chain_id.0, account = %lane.sender,

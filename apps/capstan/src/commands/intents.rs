@@ -3,7 +3,7 @@
 use anyhow::Result;
 use capstan_base::UnixSeconds;
 use capstan_kit::{Clock as _, SystemClock};
-use capstan_store::{Intent, IntentFilter, IntentId, IntentState, SessionStore};
+use capstan_store::{Intent, IntentFilter, IntentState, newest_intents};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -11,9 +11,6 @@ use crate::cli::Global;
 use crate::look::{Look, LookArgs};
 use crate::output::{Output, duration, table};
 use crate::wish::UNFINISHED;
-
-/// Rows read at a time while looking for the newest.
-const PAGE: u32 = 1000;
 
 /// Options of `capstan intents`.
 #[derive(Debug, Args)]
@@ -78,15 +75,15 @@ pub async fn run(args: IntentsArgs, global: &Global, output: &Output) -> Result<
         Some(name) => Some(look.settings.chain(Some(name))?.chain_id),
         None => None,
     };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let mut intents = Vec::new();
     if let Some(store) = look.session_store().await? {
         for state in args.state.states() {
             let filter = IntentFilter { chain_id, state, ..IntentFilter::default() };
-            intents.extend(newest(&*store, filter, args.limit).await?);
+            intents.extend(newest_intents(&*store, filter, limit).await?);
         }
     }
     intents.sort_by_key(|intent| intent.id);
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let shown = intents.split_off(intents.len().saturating_sub(limit));
     let now = SystemClock.now();
     let rows: Vec<_> = shown.iter().map(|intent| row(intent, &look, now)).collect();
@@ -94,20 +91,6 @@ pub async fn run(args: IntentsArgs, global: &Global, output: &Output) -> Result<
     let headings = ["ID", "CHAIN", "STATE", "AGE", "FOR", "TRANSACTION"];
     output.answer(table(&headings, &rows), &json!(values));
     Ok(())
-}
-
-/// The newest matching ones: the store lists from the oldest on.
-async fn newest(store: &dyn SessionStore, filter: IntentFilter, limit: u32) -> Result<Vec<Intent>> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut kept, mut after): (Vec<Intent>, Option<IntentId>) = (Vec::new(), None);
-    loop {
-        let page = IntentFilter { after, limit: Some(PAGE), ..filter.clone() };
-        let found = store.intents(page).await?;
-        let Some(last) = found.last() else { return Ok(kept) };
-        after = Some(last.id);
-        kept.extend(found);
-        kept.drain(..kept.len().saturating_sub(limit));
-    }
 }
 
 fn row(intent: &Intent, look: &Look, now: UnixSeconds) -> Vec<String> {
@@ -148,6 +131,7 @@ pub fn value(intent: &Intent) -> Value {
         "max_cost": request.max_cost.map(|wei| wei.to_string()),
         "worth": request.worth.map(|wei| wei.to_string()),
         "repeat_safe": request.repeat_safe,
+        "own_code": request.own_code,
         "not_before": request.not_before,
         "deadline": request.deadline,
         "created_at": intent.created_at,

@@ -7,10 +7,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::context::clients;
+use crate::context::{clients, own_database_only};
 use crate::look::{Look, LookArgs};
 use crate::output::{Output, table};
 use crate::rental::symbol_of;
+use crate::settings::UsageError;
 
 /// Options of `capstan sessions`.
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub struct SessionsArgs {
 
 pub async fn run(args: SessionsArgs, global: &Global, output: &Output) -> Result<()> {
     let look = Look::load(global, &args.look).await?;
+    if look.settings.store.is_some() {
+        return Err(UsageError(own_database_only("sessions")).into());
+    }
     let store = look.store()?;
     let chains = clients(&look.settings);
     let rentals = match &store {

@@ -1,20 +1,21 @@
 //! `capstan settle`: claim what was signed for, while the host does not run.
 
+mod chosen;
+
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use capstan_base::{Amount, SessionId, SessionKey};
-use capstan_chain::ChainClient;
-use capstan_host::offline::{Offline, unsettled};
+use capstan_host::offline::{Offline, Unsettled};
 use capstan_kit::SystemClock;
-use capstan_store::{EngineStore, Session, SessionState, SessionStore};
+use capstan_store::{Session, SessionState, SessionStore};
 use clap::Args;
 use serde_json::json;
 
+use self::chosen::Chosen;
 use crate::cli::Global;
-use crate::context::{Context, clients, verify};
+use crate::context::{Context, clients};
 use crate::output::Output;
 use crate::rental::symbol_of;
 use crate::settings::{PartialError, UsageError};
@@ -29,10 +30,13 @@ Examples:
   capstan settle --all             # everything that was signed for here
   capstan settle 0x4f2a…           # one session
   capstan settle --all --json      # one line per session that is settled
+  capstan settle --all --of-machine gpu-1   # with [store]: what a machine that is gone served, too
 
 `capstan host` does this by itself; use it when the host is not going to run again soon. Cut short,
 it goes on when it is run again. Sessions with nothing signed are left to their renters.
-Exit code 3: some sessions are settled and some are not yet.")]
+Where machines share a store, what another one serves is its own to settle, and told; a session that is
+named is taken from it. Exit code 3: some are settled, and some are not yet or were left out: of chains
+that are not configured, or of other machines.")]
 pub struct SettleArgs {
     /// Session to settle
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -40,6 +44,9 @@ pub struct SettleArgs {
     /// Every session that was served from here
     #[arg(long)]
     all: bool,
+    /// With --all and [store]: also what this other machine served, which is gone for good
+    #[arg(long, value_name = "MACHINE", requires = "all")]
+    of_machine: Option<String>,
     /// Longest wait, seconds; what is not final by then is stored and goes on at the next run
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     wait: u64,
@@ -48,36 +55,28 @@ pub struct SettleArgs {
 pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<()> {
     let context = Context::load(global).await?;
     let store = context.open_session_store("settle").await?;
-    let mut chosen = unsettled(&*store).await?;
-    if let Some(id) = args.session {
-        chosen.retain(|session| session.key.session_id == id);
-        if chosen.is_empty() {
-            return over(&*store, id, output).await;
-        }
+    let machine = args.of_machine.as_deref();
+    let mut chosen = Chosen::of(&*store, args.session, machine, output).await?;
+    if let Some(id) = args.session
+        && chosen.sessions.is_empty()
+    {
+        return over(&*store, id, output).await;
     }
-    let mut chains = clients(&context.settings);
-    let wanted: BTreeSet<_> = chosen.iter().map(|session| session.key.chain_id).collect();
-    for id in &wanted {
-        if !chains.contains_key(id) {
-            let text = format!("chain {id} of a session is not configured any more; configure it");
-            return Err(UsageError(text).into());
-        }
+    let chains = chosen.on_chains(clients(&context.settings), output).await;
+    if let (Some(id), true) = (args.session, chosen.sessions.is_empty()) {
+        return Err(UsageError(format!("session {id} is left out, as told above")).into());
     }
-    chains.retain(|id, _| wanted.contains(id));
-    for chain in chains.values() {
-        // One that is down is waited for below; one that is another chain is not to be sent to.
-        if let Err(error) = verify(chain).await {
-            output.progress(format!("{error:#}"));
-        }
-    }
-    let list: Vec<Arc<ChainClient>> = chains.values().cloned().collect();
-    let engine = context.engine_on(Arc::clone(&store) as Arc<dyn EngineStore>, &list)?;
+    let engine = context.settling_engine(&store, &chains).await?;
     let clock = Arc::new(SystemClock);
-    let offline =
-        Offline::new(Arc::clone(&store), engine, chains.clone(), context.account(), clock);
+    let offline = Offline::new(Arc::clone(&store), engine, chains, context.account(), clock);
     let (mut pending, mut left) = (Vec::new(), 0_usize);
-    for session in &chosen {
-        if session.state == SessionState::Settling || offline.settle(session).await? {
+    for Unsettled { session, served_by } in chosen.sessions {
+        let session = match served_by {
+            None => Some(session),
+            Some(_) => offline.take_up(session.key).await?,
+        };
+        let Some(session) = session else { continue };
+        if session.state == SessionState::Settling || offline.settle(&session).await? {
             pending.push(session.key);
         } else {
             left += 1;
@@ -87,8 +86,11 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
         output.progress(format!("{left} with nothing signed are left to their renters"));
     }
     if pending.is_empty() {
-        output.answer("nothing to settle", &json!({ "event": "done", "settled": 0, "pending": 0 }));
-        return Ok(());
+        let value = json!({
+            "event": "done", "settled": 0, "pending": 0, "left_out": chosen.left_out,
+        });
+        output.answer("nothing to settle", &value);
+        return end(0, 0, chosen.left_out);
     }
     output.progress(format!("settling {}…", pending.len()));
     let all = pending.len();
@@ -107,15 +109,26 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
         outcome?;
     }
     let settled = all.saturating_sub(pending.len());
+    let (under_way, left_out) = (pending.len(), chosen.left_out);
     output.answer(
-        format!("{settled} settled, {} under way", pending.len()),
-        &json!({ "event": "done", "settled": settled, "pending": pending.len() }),
+        format!("{settled} settled, {under_way} under way"),
+        &json!({
+            "event": "done", "settled": settled, "pending": under_way, "left_out": left_out,
+        }),
     );
-    match (settled, pending.is_empty()) {
-        (_, true) => Ok(()),
-        (0, false) => bail!("not final yet; it is stored: run this again, see `capstan intents`"),
-        _ => {
-            let text = "some are not final yet; they are stored: run this again".to_owned();
+    end(settled, under_way, left_out)
+}
+
+/// How it went, as an exit code tells it.
+fn end(settled: usize, under_way: usize, left_out: usize) -> Result<()> {
+    match (settled, under_way, left_out) {
+        (_, 0, 0) => Ok(()),
+        (0, _, 0) => bail!("not final yet; it is stored: run this again, see `capstan intents`"),
+        (_, 0, left) => Err(PartialError(format!("{left} were left out, as told above")).into()),
+        (_, _, left) => {
+            let text = format!(
+                "some are not final yet; they are stored: run this again; {left} were left out"
+            );
             Err(PartialError(text).into())
         }
     }
@@ -173,4 +186,18 @@ async fn over(store: &dyn SessionStore, id: SessionId, output: &Output) -> Resul
         &json!({ "event": "done", "settled": 0, "pending": 0, "state": word }),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_tells_by_its_code_what_was_left() {
+        assert!(end(0, 0, 0).is_ok() && end(3, 0, 0).is_ok());
+        assert!(!end(0, 2, 0).unwrap_err().is::<PartialError>(), "nothing is done");
+        for (settled, under_way, left_out) in [(1, 2, 0), (0, 0, 1), (2, 0, 1), (0, 2, 1)] {
+            assert!(end(settled, under_way, left_out).unwrap_err().is::<PartialError>());
+        }
+    }
 }

@@ -4,10 +4,10 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use capstan_base::B256;
 use capstan_chain::Call;
-use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -57,13 +57,26 @@ async fn answer(stream: UnixStream, outbox: &Outbox) -> Result<()> {
     let Signed { request, signature } =
         tokio::time::timeout(PATIENCE, line(&mut stream)).await.context("no request came")??;
     let reply = if signature.verify(digest(challenge, &request), outbox.account).is_ok() {
-        let outcome = carry_out(&request, outbox).await;
+        // A command that was ended waits for nothing, and must not keep its place: what it handed in
+        // is stored and sent all the same.
+        let outcome = tokio::select! {
+            outcome = carry_out(&request, outbox) => outcome,
+            () = gone(&mut stream) => bail!("it left before its transaction was final"),
+        };
         outcome.unwrap_or_else(|error| Reply::Failed(format!("{error:#}")))
     } else {
         tracing::warn!("a request at the desk is not signed by the account; nothing was done");
         Reply::Failed("the request is not signed by this account's key".to_owned())
     };
     say(&mut stream, &reply).await
+}
+
+/// Returns once the other side has closed the connection.
+async fn gone(stream: &mut BufReader<UnixStream>) {
+    if matches!(stream.fill_buf().await, Ok(more) if !more.is_empty()) {
+        // It has more to say, which nobody asked for, and so is there.
+        core::future::pending().await
+    }
 }
 
 async fn carry_out(request: &str, outbox: &Outbox) -> Result<Reply> {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use capstan_base::{Address, Amount, ModelId, Price};
 use capstan_chain::{ChainClient, ChainConfig, NewOffer, calls};
 use capstan_model::file_id;
-use capstan_store::{IntentFilter, SessionStore};
+use capstan_store::{IntentFilter, SessionStore, all_intents};
 
 use crate::context::{amount, model_name, token};
 use crate::settings::Settings;
@@ -101,7 +101,8 @@ pub async fn listed(
     }
     if let Some(store) = store {
         let chain_id = Some(config.chain_id);
-        for intent in store.intents(IntentFilter { chain_id, ..IntentFilter::default() }).await? {
+        let filter = IntentFilter { chain_id, ..IntentFilter::default() };
+        for intent in all_intents(store, filter).await? {
             made.extend(calls::offered_in(&intent.request.data));
         }
     }

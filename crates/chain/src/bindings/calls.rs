@@ -7,7 +7,7 @@ use capstan_base::{
 };
 
 use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry, TestUsdc};
-use crate::bindings::convert;
+use crate::bindings::{amount, convert};
 use crate::types::Bytes;
 
 sol! {
@@ -107,6 +107,12 @@ pub fn complete_session_job(
 ) -> Call {
     let completion = convert::completion(terms, voucher, claim);
     call(marketplace, JobMarketplace::completeSessionJobCall { completion })
+}
+
+/// What a close made by [`complete_session_job`] claims; `None` for another call.
+pub fn claimed_in(data: &Bytes) -> Option<Amount> {
+    let call = JobMarketplace::completeSessionJobCall::abi_decode(data).ok()?;
+    Some(amount(call.completion.claim))
 }
 
 /// One item of a batch of closes.

@@ -14,6 +14,9 @@ use crate::types::{BlockRef, BlockTag};
 /// one that stands still, are both outvoted then.
 const TAG_VOICES: usize = 3;
 
+/// Endpoints asked for a block at first; more only while they differ.
+const HEAD_VOICES: usize = 2;
+
 impl ChainClient {
     /// Time of the newest block: what contracts compare with.
     pub async fn head_time(&self) -> Result<UnixSeconds, ChainError> {
@@ -23,25 +26,36 @@ impl ChainClient {
     /// The block at a tag. `None` if the chain has none yet, as `safe` and `finalized` may be on a
     /// young chain, or if that number does not exist.
     ///
-    /// The newest block is what the freshest endpoint says. `safe` and `finalized` are as high as
-    /// two endpoints say, or one if it is alone. A block by number is canonical as two endpoints
-    /// say, as far as two have one.
+    /// The newest block is the newest that two endpoints have reached, and no later by its clock than
+    /// what the other has; one that answers alone is believed near the agreed head. `safe` and
+    /// `finalized` are as high as two endpoints say, or one if it is alone. A block by number is
+    /// canonical as two endpoints say, as far as two have one.
     ///
     /// # Errors
     /// [`RpcError::Disagreement`] if endpoints have different blocks at the height, and no two the
-    /// same one.
+    /// same one; or if the newest block of all that answer cannot be.
     pub async fn block(&self, at: BlockTag) -> Result<Option<BlockRef>, ChainError> {
         const METHOD: &str = "eth_getBlockByNumber";
         let params = json!([tag(at), false]);
         let block = match at {
-            BlockTag::Latest => self.pool.call(METHOD, params).await,
+            BlockTag::Latest => {
+                let clear = |heard: &[Option<RawBlock>]| newest(heard).is_some();
+                let heard = self.pool.voices(METHOD, params, HEAD_VOICES, clear).await;
+                heard.and_then(|heard| {
+                    let found = newest(&heard).filter(|found| match found {
+                        Some(block) => self.pool.is_plausible(block.number.to()),
+                        None => true,
+                    });
+                    found.ok_or(RpcError::Disagreement { method: METHOD })
+                })
+            }
             BlockTag::Safe | BlockTag::Finalized => {
-                let enough = |heard: &[Option<RawBlock>]| heard.len() >= TAG_VOICES;
-                self.pool.voices(METHOD, params, enough).await.map(second_highest)
+                let heard = self.pool.voices(METHOD, params, TAG_VOICES, |_| true).await;
+                heard.map(second_highest)
             }
             BlockTag::Number(number) => {
                 let right = |heard: &[Option<RawBlock>]| canonical(heard, number).is_some();
-                let heard = self.pool.voices(METHOD, params, right).await;
+                let heard = self.pool.voices(METHOD, params, HEAD_VOICES, right).await;
                 heard.and_then(|heard| {
                     canonical(&heard, number).ok_or(RpcError::Disagreement { method: METHOD })
                 })
@@ -69,6 +83,27 @@ impl ChainClient {
 fn second_highest(mut blocks: Vec<Option<RawBlock>>) -> Option<RawBlock> {
     blocks.sort_by_key(|block| core::cmp::Reverse(block.as_ref().map(|block| block.number)));
     blocks.into_iter().take(2).next_back().flatten()
+}
+
+/// The newest block that two have reached: another has the very same, or one that is higher and made
+/// no earlier, so that neither height nor time are one endpoint's word. `None` if there is no such
+/// block among several.
+fn newest(heard: &[Option<RawBlock>]) -> Option<Option<RawBlock>> {
+    let mut blocks: Vec<&RawBlock> = heard.iter().flatten().collect();
+    blocks.sort_by_key(|block| core::cmp::Reverse(block.number));
+    if blocks.len() < HEAD_VOICES {
+        return Some(blocks.first().map(|block| (*block).clone()));
+    }
+    let confirms = |block: &RawBlock, other: &RawBlock| {
+        let is_same = block.number == other.number && block.hash == other.hash;
+        (is_same && block.timestamp == other.timestamp)
+            || (block.number < other.number && block.timestamp <= other.timestamp)
+    };
+    let confirmed = blocks.iter().enumerate().find(|(place, block)| {
+        let mut others = blocks.iter().enumerate().filter(|(other, _)| other != place);
+        others.any(|(_, other)| confirms(block, other))
+    });
+    confirmed.map(|(_, block)| Some((*block).clone()))
 }
 
 /// The block at a height, by what endpoints say of it: one that has a block there knows more than
@@ -108,6 +143,26 @@ mod tests {
         assert_eq!(hash(&[block(7, 1), block(7, 2), block(7, 3)]), None);
         assert_eq!(hash(&[None, None]), Some(None));
         assert_eq!(hash(&[block(8, 1)]), Some(None), "another height");
+    }
+
+    fn at(number: u64, hash: u8, timestamp: u64) -> Option<RawBlock> {
+        let timestamp = alloy_primitives::U256::from(timestamp);
+        block(number, hash).map(|block| RawBlock { timestamp, ..block })
+    }
+
+    #[test]
+    fn the_newest_block_is_one_that_two_have_reached() {
+        let seen = |heard: &[_]| newest(heard).map(|found| found.map(|block| block.number.to()));
+        assert_eq!(seen(&[at(9, 1, 90), at(9, 1, 90)]), Some(Some(9_u64)));
+        assert_eq!(seen(&[at(9, 1, 90), at(8, 2, 80)]), Some(Some(8)));
+        assert_eq!(seen(&[at(1 << 40, 3, 1 << 40), at(9, 1, 90)]), Some(Some(9)), "far ahead");
+        assert_eq!(seen(&[at(9, 1, 90), at(8, 2, 1 << 40)]), None, "later than what is higher");
+        assert_eq!(seen(&[at(9, 1, 90), at(9, 1, 1 << 40)]), None, "one block has one time");
+        assert_eq!(seen(&[at(9, 1, 90), at(9, 2, 90)]), None, "two blocks at one height");
+        assert_eq!(seen(&[at(9, 1, 90), at(9, 2, 90), at(9, 2, 90)]), Some(Some(9)));
+        assert_eq!(seen(&[at(20, 3, 0), at(9, 1, 90), at(8, 2, 80)]), Some(Some(8)));
+        assert_eq!(seen(&[at(9, 1, 90), None]), Some(Some(9)));
+        assert_eq!(seen(&[None]), Some(None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use capstan_base::{Address, Amount, ModelId};
 use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry};
 use crate::client::ChainClient;
 use crate::error::ChainError;
-use crate::types::BlockTag;
+use crate::types::{BlockTag, Bytes};
 
 impl ChainClient {
     /// Calls a view function and decodes its answer.
@@ -18,16 +18,34 @@ impl ChainClient {
         call: C,
         at: BlockTag,
     ) -> Result<C::Return, ChainError> {
-        let answer =
-            self.call(to, call.abi_encode().into(), at).await.map_err(|error| match error {
-                ChainError::Reverted { chain, reason, data, .. } => {
-                    ChainError::Reverted { chain, operation, reason, data }
-                }
-                ChainError::Rpc { chain, source, .. } => {
-                    ChainError::Rpc { chain, operation, source }
-                }
-                other => other,
-            })?;
+        let answer = self.call(to, call.abi_encode().into(), at).await;
+        self.returned::<C>(operation, answer)
+    }
+
+    /// The same, as two endpoints answer it: for what something is given up or repeated by.
+    pub(super) async fn agreed_view<C: SolCall>(
+        &self,
+        operation: &'static str,
+        to: Address,
+        call: C,
+        at: BlockTag,
+    ) -> Result<C::Return, ChainError> {
+        let answer = self.agreed_call(to, call.abi_encode().into(), at).await;
+        self.returned::<C>(operation, answer)
+    }
+
+    fn returned<C: SolCall>(
+        &self,
+        operation: &'static str,
+        answer: Result<Bytes, ChainError>,
+    ) -> Result<C::Return, ChainError> {
+        let answer = answer.map_err(|error| match error {
+            ChainError::Reverted { chain, reason, data, .. } => {
+                ChainError::Reverted { chain, operation, reason, data }
+            }
+            ChainError::Rpc { chain, source, .. } => ChainError::Rpc { chain, operation, source },
+            other => other,
+        })?;
         C::abi_decode_returns(&answer).map_err(|error| self.inconsistent(operation, error))
     }
 

@@ -31,7 +31,8 @@ impl From<bool> for Effect {
 }
 
 impl ChainClient {
-    /// Reads at a block whether the effect of a call by `from` is there.
+    /// Reads at a block whether the effect of a call by `from` is there, as two endpoints say: see
+    /// [`ChainClient::receipts`].
     ///
     /// | call | done once |
     /// |---|---|
@@ -82,7 +83,7 @@ impl ChainClient {
                 _ => return Ok(Effect::Unknown),
             };
         let id = SessionTerms::from(terms).id();
-        Ok(done(self.session(id, at).await?).into())
+        Ok(done(self.agreed_session(id, at).await?).into())
     }
 
     async fn presented_effect(
@@ -91,7 +92,7 @@ impl ChainClient {
         at: BlockTag,
     ) -> Result<Effect, ChainError> {
         let terms = SessionTerms::from(asked.terms);
-        let state = self.session(terms.id(), at).await?;
+        let state = self.agreed_session(terms.id(), at).await?;
         // The contract counts a voucher above the deposit as the whole deposit.
         let total = terms.deposit.checked_add(state.top_up).unwrap_or(terms.deposit);
         let counted = amount(asked.voucher.amount).min(total);
@@ -119,7 +120,7 @@ impl ChainClient {
             _ => return Ok(Effect::Unknown),
         };
         let asked = NodeRegistry::getNodeCall { host };
-        let node: Node = self.view("reading a host", call.to, asked, at).await?.into();
+        let node: Node = self.agreed_view("reading a host", call.to, asked, at).await?.into();
         Ok(done(registered(node), node.unbonds_at.is_some()))
     }
 
@@ -128,7 +129,7 @@ impl ChainClient {
             return Ok(Effect::Unknown);
         };
         let asked = ModelRegistry::isApprovedCall { model: asked.model };
-        Ok(self.view("reading a model", call.to, asked, at).await?.into())
+        Ok(self.agreed_view("reading a model", call.to, asked, at).await?.into())
     }
 
     async fn token_effect(
@@ -142,7 +143,7 @@ impl ChainClient {
         };
         let (spender, value) = (asked.spender, asked.value);
         let asked = IErc20::allowanceCall { owner, spender };
-        match self.view("reading an allowance", call.to, asked, at).await {
+        match self.agreed_view("reading an allowance", call.to, asked, at).await {
             Ok(allowance) => Ok((allowance == value).into()),
             // A contract that is no ERC-20: ERC-721 has the same `approve`.
             Err(ChainError::Reverted { .. }) => Ok(Effect::Unknown),

@@ -2,7 +2,7 @@
 
 use alloy_primitives::U64;
 use alloy_sol_types::SolEvent;
-use capstan_base::{Address, B256, SessionId, SessionTerms};
+use capstan_base::{Address, B256, SessionId, SessionKey, SessionTerms};
 use serde_json::json;
 
 use crate::bindings::abi::JobMarketplace;
@@ -21,31 +21,22 @@ const SMALLEST_PAGE: u64 = 16;
 
 impl ChainClient {
     /// How the session was settled, by the receipt of the transaction that closed it. A batch
-    /// closes many; `None` if this session is not among them.
+    /// closes many; `None` if this session is not among them. The marketplace is the session's own,
+    /// whichever is configured now.
     pub fn closing_in(
         &self,
-        id: SessionId,
+        key: &SessionKey,
         receipt: &Receipt,
     ) -> Result<Option<Closing>, ChainError> {
-        let marketplace = self.marketplace()?;
         let closed = receipt.logs.iter().find(|log| {
-            log.address == marketplace
-                && log.data.topics().first() == Some(&JobMarketplace::SessionClosed::SIGNATURE_HASH)
-                && log.data.topics().get(1) == Some(&id.0)
+            is_closing(log, key.marketplace) && log.data.topics().get(1) == Some(&key.session_id.0)
         });
         closed.map(|log| self.closing(log)).transpose()
     }
 
-    /// How many sessions a transaction closed: its cost is theirs together.
-    pub fn closings_in(&self, receipt: &Receipt) -> usize {
-        let event = JobMarketplace::SessionClosed::SIGNATURE_HASH;
-        let closed = |log: &&Log| log.data.topics().first() == Some(&event);
-        match self.marketplace() {
-            Ok(market) => {
-                receipt.logs.iter().filter(|log| log.address == market).filter(closed).count()
-            }
-            Err(_) => 0,
-        }
+    /// How many sessions of a marketplace a transaction closed: its cost is theirs together.
+    pub fn closings_in(&self, marketplace: Address, receipt: &Receipt) -> usize {
+        receipt.logs.iter().filter(|log| is_closing(log, marketplace)).count()
     }
 
     /// Why an item of a batch failed alone, by the receipt of the batch; `None` if it did not.
@@ -70,11 +61,11 @@ impl ChainClient {
     /// event was found, which by itself proves nothing: see the state of the session.
     pub async fn closing_of(
         &self,
-        id: SessionId,
+        key: &SessionKey,
         from_block: u64,
     ) -> Result<Option<Closing>, ChainError> {
         let event = JobMarketplace::SessionClosed::SIGNATURE_HASH;
-        let log = self.first_log(event, id, from_block).await?;
+        let log = self.first_log(event, key.marketplace, key.session_id, from_block).await?;
         log.map(|log| self.closing(&log)).transpose()
     }
 
@@ -86,7 +77,9 @@ impl ChainClient {
     ) -> Result<Option<OpenedSession>, ChainError> {
         const OPERATION: &str = "reading an opening";
         let event = JobMarketplace::SessionOpened::SIGNATURE_HASH;
-        let Some(log) = self.first_log(event, id, from_block).await? else { return Ok(None) };
+        let market = self.marketplace()?;
+        let log = self.first_log(event, market, id, from_block).await?;
+        let Some(log) = log else { return Ok(None) };
         let opened = JobMarketplace::SessionOpened::decode_log_data(&log.data)
             .map_err(|error| self.inconsistent(OPERATION, error))?;
         let terms = SessionTerms::from(opened.terms);
@@ -120,10 +113,10 @@ impl ChainClient {
     async fn first_log(
         &self,
         event: B256,
+        marketplace: Address,
         id: SessionId,
         from_block: u64,
     ) -> Result<Option<Log>, ChainError> {
-        let marketplace = self.marketplace()?;
         let head = self.head(BlockTag::Latest).await?.number;
         let topics = [Some(event), Some(id.0)];
         let (mut from, mut page) = (from_block, PAGE);
@@ -167,6 +160,11 @@ impl ChainClient {
             .map_err(|error| self.failed("reading logs", error))?;
         Ok(logs.into_iter().filter_map(RawLog::included).collect())
     }
+}
+
+fn is_closing(log: &Log, marketplace: Address) -> bool {
+    let event = JobMarketplace::SessionClosed::SIGNATURE_HASH;
+    log.address == marketplace && log.data.topics().first() == Some(&event)
 }
 
 /// Half the page, if the error is one that a smaller page gets around. Halving ends at one block, so

@@ -16,6 +16,9 @@ use crate::types::{BlockTag, NonceUse};
 const COUNTING: &str = "reading a nonce";
 const SEARCHING: &str = "searching for the use of a nonce";
 
+/// Endpoints asked for a nonce, where there are as many.
+const COUNT_VOICES: usize = 3;
+
 /// Whole blocks that are read where the state of the past is not kept: the state of about a hundred
 /// blocks always is, and a block of a busy chain has megabytes.
 const SCAN: u64 = 256;
@@ -30,20 +33,23 @@ enum Step {
 }
 
 impl ChainClient {
-    /// Transactions of the account that are in blocks up to the tag: the next nonce to be mined. Of
-    /// two endpoints in step the lower number counts: too low a nonce delays, too high a one would
-    /// leave a gap.
+    /// Transactions of the account that are in blocks up to the tag: the next nonce to be mined. As
+    /// high as two endpoints in step say: too low a nonce delays, too high a one would leave a gap,
+    /// and of three, one that stands still and one that says too much are both outvoted.
     pub async fn account_nonce(&self, account: Address, at: BlockTag) -> Result<u64, ChainError> {
-        let nonces = self.counts(account, at).await?;
-        let lowest = nonces.into_iter().min();
-        lowest.ok_or_else(|| self.inconsistent(COUNTING, "there is no answer"))
+        let mut nonces = self.counts(account, at).await?;
+        nonces.sort_unstable_by(|a, b| b.cmp(a));
+        let second = nonces.into_iter().take(2).next_back();
+        second.ok_or_else(|| self.inconsistent(COUNTING, "there is no answer"))
     }
 
     /// The mined transaction that used a nonce of the account, searched in a range of blocks, both
     /// ends included: its own, or one that carried its EIP-7702 authorization. `None` if the nonce
-    /// was not used in the range, by what two endpoints say as far as two answer.
+    /// was not used in the range. Both are what two endpoints say: the same transaction in the same
+    /// block, or that the block has none, as with [`ChainClient::receipts`].
     ///
     /// # Errors
+    /// [`ChainError::is_retryable`] where endpoints differ.
     /// [`ChainError::HistoryUnavailable`] if endpoints have forgotten the state of the range and
     /// it is too long to be read block by block.
     pub async fn nonce_use(
@@ -85,7 +91,10 @@ impl ChainClient {
 
     async fn counts(&self, account: Address, at: BlockTag) -> Result<Vec<u64>, ChainError> {
         let params = json!([account, tag(at)]);
-        let counts = self.pool.voices::<U64>("eth_getTransactionCount", params, |_| true).await;
+        let counts = self
+            .pool
+            .voices::<U64>("eth_getTransactionCount", params, COUNT_VOICES, |_| true)
+            .await;
         let counts = counts.map_err(|error| self.failed(COUNTING, error))?;
         Ok(counts.into_iter().map(|count| count.to()).collect())
     }
@@ -160,7 +169,8 @@ impl ChainClient {
             Ok(tx_hash.map(|tx_hash| NonceUse { tx_hash, block: found.header.into() }))
         };
         let params = vec![json!([U64::from(block), true])];
-        let found = self.pool.find_many("eth_getBlockByNumber", params, read).await.pop();
+        let found =
+            self.pool.find_many("eth_getBlockByNumber", params, read, NonceUse::agrees).await.pop();
         let found = found.unwrap_or(Err(RpcError::NoEndpoint));
         found.map(Found::into_option).map_err(|error| self.failed(SEARCHING, error))
     }

@@ -12,8 +12,8 @@ use crate::types::{BlockRef, Bytes, Log, Receipt};
 pub(super) struct RawBlock {
     pub(super) number: U64,
     pub(super) hash: B256,
-    timestamp: U256,
-    base_fee_per_gas: Option<U128>,
+    pub(super) timestamp: U256,
+    pub(super) base_fee_per_gas: Option<U128>,
 }
 
 impl From<RawBlock> for BlockRef {
@@ -72,19 +72,40 @@ pub(super) struct RawReceipt {
 
 impl RawReceipt {
     /// `None` while the transaction is not in a block, as a few nodes answer for pending ones.
-    pub(super) fn included(self) -> Option<Receipt> {
-        Some(Receipt {
+    ///
+    /// # Errors
+    /// What is wrong with it. A receipt without one of its logs would say that an item of a batch was
+    /// not done.
+    pub(super) fn included(self) -> Result<Option<Receipt>, &'static str> {
+        let (block_number, block_hash): (u64, _) = match (self.block_number, self.block_hash) {
+            (Some(number), Some(hash)) => (number.to(), hash),
+            (None, None) => return Ok(None),
+            _ => return Err("receipt has half a block"),
+        };
+        let logs: Option<Vec<Log>> = self.logs.into_iter().map(RawLog::included).collect();
+        let logs = logs.ok_or("receipt has a log that was removed or cannot be read")?;
+        let is_own =
+            |log: &Log| log.block_number == block_number && log.tx_hash == self.transaction_hash;
+        if !logs.iter().all(is_own) {
+            return Err("receipt has a log of another transaction");
+        }
+        // Every chain here has status (EIP-658, 2017); without it success cannot be told.
+        let success = match self.status.ok_or("receipt has no status")?.to::<u64>() {
+            0 => false,
+            1 => true,
+            _ => return Err("receipt has an unknown status"),
+        };
+        Ok(Some(Receipt {
             tx_hash: self.transaction_hash,
-            block_number: self.block_number?.to(),
-            block_hash: self.block_hash?,
-            // Every chain here has status (EIP-658, 2017); without it success cannot be told.
-            success: self.status? == U64::from(1),
+            block_number,
+            block_hash,
+            success,
             gas_used: self.gas_used.to(),
             effective_gas_price: self.effective_gas_price.map(|price| price.to()).unwrap_or(0),
             l1_fee: self.l1_fee.map(|fee| fee.saturating_to()).unwrap_or(0),
             contract_address: self.contract_address,
-            logs: self.logs.into_iter().filter_map(RawLog::included).collect(),
-        })
+            logs,
+        }))
     }
 }
 

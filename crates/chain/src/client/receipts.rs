@@ -1,4 +1,4 @@
-//! Receipts: there when any endpoint shows one, not there when two endpoints say so.
+//! Receipts: there when two endpoints show the same, not there when two endpoints say so.
 
 use alloy_primitives::U64;
 use capstan_base::B256;
@@ -13,9 +13,13 @@ use crate::types::Receipt;
 const OPERATION: &str = "reading a receipt";
 
 impl ChainClient {
-    /// The receipt of a transaction, if any endpoint has one. `None` is what two endpoints in step
-    /// with the chain say, or one if no other answers: [`ChainClient::receipts`] tells which. It is
-    /// never evidence that the transaction will not be mined.
+    /// The receipt of a transaction, as two endpoints show it. `None` is what two endpoints in step
+    /// with the chain say, or the only one there is. It is never evidence that the transaction will
+    /// not be mined.
+    ///
+    /// # Errors
+    /// [`ChainError::is_retryable`] where endpoints differ, as they do for a moment after each block,
+    /// or one alone answers.
     pub async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
         let mut receipts = self.receipts(&[tx_hash]).await;
         let receipt = receipts.pop().unwrap_or_else(|| {
@@ -24,17 +28,23 @@ impl ChainClient {
         receipt.map(Found::into_option)
     }
 
-    /// The same for many at once, one result per hash in their order, and with the number of voices
-    /// behind what is not there. An error is about one transaction: the others have their answers.
+    /// The same for many at once, one result per hash in their order. An error is about one
+    /// transaction: the others have their answers.
+    ///
+    /// What a receipt says decides whether an intent is done, and so block, status, gas and logs are
+    /// what two endpoints say alike. One is enough where no other is configured, where no other that
+    /// answers is in step, or where all others have been silent for
+    /// [`crate::rpc::PoolOptions::silence`].
     pub async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Found<Receipt>, ChainError>> {
         let params = tx_hashes.iter().map(|hash| json!([hash])).collect();
         let read = |index: usize, receipt: RawReceipt| {
             if tx_hashes.get(index) != Some(&receipt.transaction_hash) {
                 return Err("receipt is of another transaction");
             }
-            Ok(receipt.included())
+            receipt.included()
         };
-        let found = self.pool.find_many("eth_getTransactionReceipt", params, read).await;
+        let found =
+            self.pool.find_many("eth_getTransactionReceipt", params, read, Receipt::agrees).await;
         let named = |found: Result<_, _>| found.map_err(|error| self.failed(OPERATION, error));
         found.into_iter().map(named).collect()
     }
@@ -48,7 +58,10 @@ impl ChainClient {
             .await
             .map_err(|error| self.failed("reading the receipts of a block", error))?;
         let Some(receipts) = receipts else { return Ok(None) };
-        let receipts: Vec<_> = receipts.into_iter().filter_map(RawReceipt::included).collect();
+        let receipts: Result<Vec<_>, _> =
+            receipts.into_iter().filter_map(|receipt| receipt.included().transpose()).collect();
+        let receipts = receipts
+            .map_err(|detail| self.inconsistent("reading the receipts of a block", detail))?;
         if receipts.iter().any(|receipt| receipt.block_number != number) {
             let detail = "a receipt is of another block";
             return Err(self.inconsistent("reading the receipts of a block", detail));

@@ -1,11 +1,13 @@
 //! Sessions as the marketplace has them.
 
-use capstan_base::{SessionId, SessionTerms};
+use capstan_base::{Address, SessionId, SessionKey, SessionTerms};
 
 use crate::bindings::abi::JobMarketplace;
 use crate::client::ChainClient;
 use crate::error::ChainError;
 use crate::types::{BlockTag, SessionState};
+
+const READING: &str = "reading a session";
 
 impl ChainClient {
     /// Id and state of the session with these terms. The contract hashes the terms itself; an id
@@ -27,11 +29,40 @@ impl ChainClient {
         state.map(|state| (id, state)).map_err(|error| self.inconsistent(OPERATION, error))
     }
 
-    /// State of a session by its id; [`crate::SessionStatus::None`] if it was never opened.
+    /// State of a session of the configured marketplace by its id; [`crate::SessionStatus::None`] if
+    /// it was never opened.
     pub async fn session(&self, id: SessionId, at: BlockTag) -> Result<SessionState, ChainError> {
-        const OPERATION: &str = "reading a session";
+        self.session_at(self.marketplace()?, id, at).await
+    }
+
+    /// The same, as two endpoints say.
+    pub(super) async fn agreed_session(
+        &self,
+        id: SessionId,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
         let call = JobMarketplace::sessionsCall { sessionId: id.0 };
-        let session = self.view(OPERATION, self.marketplace()?, call, at).await?;
-        SessionState::try_from(session).map_err(|error| self.inconsistent(OPERATION, error))
+        let session = self.agreed_view(READING, self.marketplace()?, call, at).await?;
+        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
+    }
+
+    /// State of a session that may have been opened at a marketplace configured before.
+    pub async fn session_of(
+        &self,
+        key: &SessionKey,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
+        self.session_at(key.marketplace, key.session_id, at).await
+    }
+
+    async fn session_at(
+        &self,
+        marketplace: Address,
+        id: SessionId,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
+        let call = JobMarketplace::sessionsCall { sessionId: id.0 };
+        let session = self.view(READING, marketplace, call, at).await?;
+        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
     }
 }

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::bindings::calls::Call;
 use crate::client::ChainClient;
 use crate::error::{ChainError, RpcError};
+use crate::rpc::Ran;
 use crate::types::{BlockTag, Bytes, GasEstimate};
+
+const ESTIMATE: &str = "eth_estimateGas";
 
 /// The JSON-RPC form of a tag.
 pub(super) fn tag(tag: BlockTag) -> Value {
@@ -49,21 +52,53 @@ impl ChainClient {
     }
 
     /// The same for many calls at once, each as if it were the next: one result per call, in their
-    /// order.
+    /// order. That a call would revert is what two endpoints say, as with
+    /// [`ChainClient::receipts`], since an intent may be given up for it; gas is one's word.
     pub async fn estimate_many(
         &self,
         from: Address,
         calls: &[Call],
     ) -> Vec<Result<GasEstimate, ChainError>> {
         let request = |call: &Call| json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }]);
-        let params = calls.iter().map(request).collect();
-        let estimates = self.pool.call_many::<U64>("eth_estimateGas", params).await;
+        let params: Vec<_> = calls.iter().map(request).collect();
+        let mut estimates = self.pool.call_many::<U64>(ESTIMATE, params.clone()).await;
+        if !self.pool.is_single() {
+            self.confirm_reverts(params, &mut estimates).await;
+        }
         let estimate = |estimate: Result<U64, RpcError>| match estimate {
             Ok(gas) => Ok(GasEstimate::Gas(gas.to())),
             Err(RpcError::Refused { revert: Some(data), .. }) => Ok(GasEstimate::Revert(data)),
             Err(error) => Err(self.failed("estimating gas", error)),
         };
         estimates.into_iter().map(estimate).collect()
+    }
+
+    /// Asks two endpoints for each estimate that is a revert.
+    async fn confirm_reverts(&self, params: Vec<Value>, estimates: &mut [Result<U64, RpcError>]) {
+        let is_revert = |estimate: &Result<U64, RpcError>| {
+            matches!(estimate, Err(RpcError::Refused { revert: Some(_), .. }))
+        };
+        let reverted: Vec<Value> = params
+            .into_iter()
+            .zip(estimates.iter())
+            .filter(|(_, estimate)| is_revert(estimate))
+            .map(|(params, _)| params)
+            .collect();
+        if reverted.is_empty() {
+            return;
+        }
+        let alike = |a: &Ran<U64>, b: &Ran<U64>| {
+            matches!((a, b), (Ran::Result(_), Ran::Result(_)) | (Ran::Revert(_), Ran::Revert(_)))
+        };
+        let said = self.pool.run_many(ESTIMATE, reverted, alike).await;
+        let in_doubt = estimates.iter_mut().filter(|estimate| is_revert(estimate));
+        for (estimate, said) in in_doubt.zip(said) {
+            match said {
+                Ok(Ran::Result(gas)) => *estimate = Ok(gas),
+                Ok(Ran::Revert(_)) => {}
+                Err(error) => *estimate = Err(error),
+            }
+        }
     }
 
     /// Gas that creating a contract with this code would need.
@@ -92,5 +127,26 @@ impl ChainClient {
             .call("eth_call", json!([{ "to": to, "data": data }, tag(at)]))
             .await
             .map_err(|error| self.failed("calling a contract", error))
+    }
+
+    /// The same, as two endpoints answer it, as with [`ChainClient::receipts`].
+    pub(super) async fn agreed_call(
+        &self,
+        to: Address,
+        data: Bytes,
+        at: BlockTag,
+    ) -> Result<Bytes, ChainError> {
+        const OPERATION: &str = "calling a contract";
+        let params = vec![json!([{ "to": to, "data": data }, tag(at)])];
+        let ran = self.pool.run_many::<Bytes>("eth_call", params, PartialEq::eq).await.pop();
+        match ran.unwrap_or(Err(RpcError::NoEndpoint)) {
+            Ok(Ran::Result(answer)) => Ok(answer),
+            Ok(Ran::Revert(data)) => {
+                let reason = crate::bindings::decode_revert(&data);
+                let chain = self.config.chain_id;
+                Err(ChainError::Reverted { chain, operation: OPERATION, reason, data })
+            }
+            Err(error) => Err(self.failed(OPERATION, error)),
+        }
     }
 }

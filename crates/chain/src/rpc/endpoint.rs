@@ -42,6 +42,8 @@ struct Health {
     wrong_chain: Option<u64>,
     /// It takes no batches until then.
     no_batches: Option<Instant>,
+    /// First and last time in a row that it did not say what two endpoints have to say.
+    silent: Option<(Instant, Instant)>,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,24 @@ impl Endpoint {
     /// The other chain it serves.
     pub(crate) fn wrong_chain(&self) -> Option<ChainId> {
         self.health().wrong_chain.map(ChainId)
+    }
+
+    /// Records whether it answered when two endpoints had to say something.
+    pub(crate) fn heard(&self, answered: bool) {
+        let (now, mut health) = (Instant::now(), self.health());
+        // Long ago is no row: it was not asked since.
+        let is_row = |at: &(Instant, Instant)| now.duration_since(at.1) < self.options.silence;
+        health.silent = match health.silent.filter(is_row) {
+            _ if answered => None,
+            Some((first, _)) => Some((first, now)),
+            None => Some((now, now)),
+        };
+    }
+
+    /// True if it has not answered such a thing for so long that nobody waits for it any more.
+    pub(crate) fn is_silent_for_long(&self) -> bool {
+        let silent = self.health().silent;
+        silent.is_some_and(|(first, _)| first.elapsed() >= self.options.silence)
     }
 
     /// Asks once, after making sure of the chain id. Health is updated by what comes back.

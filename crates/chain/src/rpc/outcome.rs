@@ -8,7 +8,14 @@
 //! | nonce too low | `nonce too low: ...` | `nonce too low` | `nonce too low` |
 //! | underpriced | `replacement transaction underpriced`, `transaction underpriced`, `max fee per gas less than block base fee` | same | same |
 //! | poor | `insufficient funds for gas * price + value: ...` | same | `Insufficient funds ...` |
-//! | full | `txpool is full`, `account limit exceeded`, `in-flight transaction limit reached ...` | `txpool is full`, `... exceeds max account slots` | |
+//! | full | `txpool is full`, `account limit exceeded`, `in-flight transaction limit reached ...`, `gapped-nonce tx from delegated accounts` | `txpool is full`, `... exceeds max account slots` | |
+//!
+//! Nethermind says its own names in one word (`AlreadyKnown`, `OldNonce`, `SenderIsContract`, ...),
+//! Erigon `existing tx with same hash` and geth's words else.
+//!
+//! A code alone is no word about the transaction: -32601 and -32600 are what a provider says of a
+//! method that a plan does not include, and -32602 and -32700 have been seen for the same and for
+//! bodies that a gateway cut. Our bytes are a transaction, since we encoded them.
 
 use crate::rpc::fault::RpcFault;
 
@@ -36,42 +43,64 @@ pub enum SendOutcome {
 }
 
 /// First match wins; "replacement transaction underpriced" and the like come before the general.
-const KNOWN: [(&str, SendOutcome); 22] = [
+const KNOWN: [(&str, SendOutcome); 31] = [
     ("already known", SendOutcome::AlreadyKnown),
     ("already imported", SendOutcome::AlreadyKnown),
     ("already exists", SendOutcome::AlreadyKnown),
     ("known transaction", SendOutcome::AlreadyKnown),
     ("already in mempool", SendOutcome::AlreadyKnown),
+    ("alreadyknown", SendOutcome::AlreadyKnown),
+    ("existing tx with same hash", SendOutcome::AlreadyKnown),
     ("nonce too low", SendOutcome::NonceTooLow),
     ("nonce is too low", SendOutcome::NonceTooLow),
     ("old nonce", SendOutcome::NonceTooLow),
+    ("oldnonce", SendOutcome::NonceTooLow),
     ("underpriced", SendOutcome::Underpriced),
     ("gas price too low", SendOutcome::Underpriced),
     ("fee too low", SendOutcome::Underpriced),
+    ("feetoolow", SendOutcome::Underpriced),
+    ("replacementnotallowed", SendOutcome::Underpriced),
+    ("insufficient gas price to replace", SendOutcome::Underpriced),
     ("less than block base fee", SendOutcome::Underpriced),
     ("lower than the block base fee", SendOutcome::Underpriced),
     ("below minimum", SendOutcome::Underpriced),
     ("insufficient funds", SendOutcome::InsufficientFunds),
     ("insufficient balance", SendOutcome::InsufficientFunds),
+    ("insufficientfunds", SendOutcome::InsufficientFunds),
     ("txpool is full", SendOutcome::PoolFull),
     ("pool is full", SendOutcome::PoolFull),
     ("account limit exceeded", SendOutcome::PoolFull),
     ("account slots", SendOutcome::PoolFull),
+    // A delegated account has one transaction in a pool at a time, and none behind a gap.
     ("in-flight transaction limit", SendOutcome::PoolFull),
+    ("gapped-nonce tx from delegated", SendOutcome::PoolFull),
+    ("noncegap", SendOutcome::PoolFull),
     ("future transaction tries to replace", SendOutcome::PoolFull),
 ];
 
 /// Words of refusals that are about the transaction as such, in any state of the chain.
-const NEVER: [&str; 9] = [
+const NEVER: [&str; 21] = [
     "invalid sender",
     "invalid chain id",
     "invalid signature",
     "rlp",
+    "failed to decode",
+    "odd length",
     "intrinsic gas",
+    "gas for floor data",
     "exceeds block gas limit",
     "gas limit too high",
+    "gas limit is too high",
+    "exceeds max transaction gas limit",
+    "gaslimitexceeded",
     "tip above fee cap",
+    "max priority fee per gas higher than max fee per gas",
+    "exceeds the configured cap",
+    "oversized data",
+    "sender not an eoa",
+    "senderiscontract",
     "type not supported",
+    "typenotsupported",
 ];
 
 impl SendOutcome {
@@ -88,26 +117,59 @@ impl SendOutcome {
         if let Some((_, outcome)) = KNOWN.iter().find(|(text, _)| words.contains(text)) {
             return outcome.clone();
         }
-        let malformed = matches!(error.code, -32602..=-32600 | -32700);
-        if malformed || NEVER.iter().any(|text| words.contains(text)) {
+        if NEVER.iter().any(|text| words.contains(text)) {
             return Self::Rejected(error.shortened());
         }
         Self::Unknown(error.shortened())
     }
+}
+
+/// What one endpoint said of a broadcast, and how much that weighs beside what others said.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) outcome: SendOutcome,
+    rank: u8,
+}
+
+impl Heard {
+    /// It took the bytes.
+    pub(crate) fn accepted() -> Self {
+        Self::new(SendOutcome::Accepted, 0)
+    }
+
+    /// It did not, or said nothing. `rested` if it was down before it was asked.
+    pub(crate) fn from_fault(fault: &RpcFault, rested: bool) -> Self {
+        let outcome = SendOutcome::from_fault(fault);
+        // One that refuses in words nobody knows does not have it; nor does one that was down before,
+        // as far as that can ever be told: else a refusal by all that live is never heard.
+        let has_not = matches!(fault, RpcFault::Answer(_)) || rested;
+        Self::new(outcome, if has_not { 8 } else { 6 })
+    }
+
+    /// Nothing is known of it.
+    pub(crate) fn nothing(what: &str) -> Self {
+        Self::new(SendOutcome::Unknown(what.to_owned()), 6)
+    }
 
     /// Order of trust when endpoints differ. Delivery by one is delivery. A refusal that tells what
     /// to do next beats silence; a refusal for good does not, since the silent one may have it.
-    pub(crate) fn rank(&self) -> u8 {
-        match self {
-            Self::Accepted => 0,
-            Self::AlreadyKnown => 1,
-            Self::NonceTooLow => 2,
-            Self::Underpriced => 3,
-            Self::InsufficientFunds => 4,
-            Self::PoolFull => 5,
-            Self::Unknown(_) => 6,
-            Self::Rejected(_) => 7,
-        }
+    fn new(outcome: SendOutcome, unknown: u8) -> Self {
+        let rank = match outcome {
+            SendOutcome::Accepted => 0,
+            SendOutcome::AlreadyKnown => 1,
+            SendOutcome::NonceTooLow => 2,
+            SendOutcome::Underpriced => 3,
+            SendOutcome::InsufficientFunds => 4,
+            SendOutcome::PoolFull => 5,
+            SendOutcome::Rejected(_) => 7,
+            SendOutcome::Unknown(_) => unknown,
+        };
+        Self { outcome, rank }
+    }
+
+    /// True if it counts before the other.
+    pub(crate) fn outranks(&self, other: &Self) -> bool {
+        self.rank < other.rank
     }
 }
 
@@ -146,6 +208,30 @@ mod tests {
         );
         check(-32000, "invalid sender", SendOutcome::Rejected("invalid sender".to_owned()));
         check(-32602, "odd length", SendOutcome::Rejected("odd length".to_owned()));
+        check(-32000, "AlreadyKnown", SendOutcome::AlreadyKnown);
+        check(-32000, "gapped-nonce tx from delegated accounts", SendOutcome::PoolFull);
+        for words in [
+            "oversized data: transaction size 140000, limit 131072",
+            "tx fee (1.20 ether) exceeds the configured cap (1.00 ether)",
+            "insufficient gas for floor data gas cost: gas 21000, minimum needed 40000",
+            "sender not an eoa: address 0x..",
+            "exceeds block gas limit",
+            "gas limit is too high",
+            "transaction gas limit too high (cap: 16777216, tx: 20000000)",
+            "tx gas limit 20000000 exceeds max transaction gas limit 16777216",
+            "failed to decode signed transaction",
+        ] {
+            check(-32000, words, SendOutcome::Rejected(words.to_owned()));
+        }
+        for (code, words) in [
+            (-32601, "the method eth_sendRawTransaction does not exist/is not available"),
+            (-32601, "method not whitelisted"),
+            (-32600, "your plan does not include this method"),
+            (-32602, "invalid params"),
+            (-32700, "parse error"),
+        ] {
+            check(code, words, SendOutcome::Unknown(words.to_owned()));
+        }
         check(-32603, "internal error", SendOutcome::Unknown("internal error".to_owned()));
     }
 }

@@ -5,6 +5,8 @@ mod agree;
 mod broadcast;
 mod look;
 mod open;
+mod tally;
+mod voices;
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
@@ -23,7 +25,11 @@ use crate::rpc::pool::open::{Open, shaped};
 use crate::rpc::select::{self, Candidate, View};
 use crate::rpc::url::RpcUrl;
 
+pub(crate) use agree::Ran;
 pub use agree::{Found, Voices};
+
+/// Endpoints that must say the same before it is believed.
+pub(crate) const VOICES: usize = 2;
 
 /// Times of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +48,10 @@ pub struct PoolOptions {
     /// How long a chain id counts: a URL may begin to serve another chain. Default 1 min. An
     /// outage, or a head that leaps, ends it at once.
     pub recheck: Duration,
+    /// How long an endpoint that answers nothing of what two have to say is waited for, before what
+    /// one other shows is enough. Default 30 s: a hiccup passes sooner, and one that is down for
+    /// good must not hold settlements up for ever.
+    pub silence: Duration,
 }
 
 impl Default for PoolOptions {
@@ -52,6 +62,7 @@ impl Default for PoolOptions {
             ejection: Duration::from_secs(300),
             look: Duration::from_secs(1),
             recheck: Duration::from_secs(60),
+            silence: Duration::from_secs(30),
         }
     }
 }
@@ -163,6 +174,17 @@ impl RpcPool {
     /// waits for a block; they are a hint, and come sooner from an endpoint with a WebSocket.
     pub fn head(&self) -> watch::Receiver<u64> {
         self.inner.board.newest()
+    }
+
+    /// True if there is nobody to ask for a second opinion.
+    pub(crate) fn is_single(&self) -> bool {
+        self.inner.endpoints.len() < VOICES
+    }
+
+    /// False for a head that is beyond all that the other endpoints make likely.
+    pub(crate) fn is_plausible(&self, head: u64) -> bool {
+        let agreed = select::agreed_head(&self.views());
+        agreed.is_none_or(|agreed| head.saturating_sub(agreed) <= select::MAX_BEHIND)
     }
 
     fn endpoint(&self, candidate: Candidate) -> Option<&Arc<Endpoint>> {

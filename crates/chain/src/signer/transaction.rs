@@ -40,17 +40,17 @@ pub struct TxFields {
     pub gas_limit: u64,
     /// Price per gas; decides between EIP-1559 and legacy.
     pub fees: Fees,
-    /// Accounts that take code over with it (EIP-7702); mostly none, see
+    /// Code that the sender runs as its own from then on (EIP-7702); the zero address ends that. See
     /// [`LocalSigner::authorize_own_code`].
-    pub authorizations: Vec<SignedAuthorization>,
+    pub own_code: Option<Address>,
 }
 
 impl TxFields {
     /// The fields of a call.
     pub fn of_call(chain_id: ChainId, nonce: u64, call: &Call, gas_limit: u64, fees: Fees) -> Self {
         let Call { to, value, data } = call.clone();
-        let (target, authorizations) = (TxTarget::To(to), Vec::new());
-        Self { chain_id, nonce, target, value, data, gas_limit, fees, authorizations }
+        let (target, own_code) = (TxTarget::To(to), None);
+        Self { chain_id, nonce, target, value, data, gas_limit, fees, own_code }
     }
 }
 
@@ -72,11 +72,11 @@ impl Call {
 }
 
 impl LocalSigner {
-    /// Signs by EIP-7702 if there are authorizations, else by EIP-1559, or by EIP-155 for
+    /// Signs by EIP-7702 if the sender's code changes with it, else by EIP-1559, or by EIP-155 for
     /// [`Fees::Legacy`]. The same fields give the same bytes.
     ///
     /// # Errors
-    /// [`SignerError::Contradiction`] for authorizations with a legacy price or a new contract.
+    /// [`SignerError::Contradiction`] for a change of code with a legacy price or a new contract.
     pub fn sign_transaction(&self, fields: &TxFields) -> Result<SignedTransaction, SignerError> {
         let to = match fields.target {
             TxTarget::To(address) => TxKind::Call(address),
@@ -85,8 +85,11 @@ impl LocalSigner {
         let (chain_id, nonce, gas_limit) = (fields.chain_id.0, fields.nonce, fields.gas_limit);
         let (value, input) = (fields.value, fields.data.clone());
         let access_list = Default::default();
+        if let Some(delegate) = fields.own_code {
+            let authorization = self.authorize_own_code(fields.chain_id, delegate, nonce)?;
+            return self.sign(with_authorization(fields, authorization)?);
+        }
         match fields.fees {
-            _ if !fields.authorizations.is_empty() => self.sign(with_authorizations(fields)?),
             Fees::Eip1559 { max_fee, priority_fee } => self.sign(TxEip1559 {
                 chain_id,
                 nonce,
@@ -150,7 +153,10 @@ impl LocalSigner {
     }
 }
 
-fn with_authorizations(fields: &TxFields) -> Result<TxEip7702, SignerError> {
+fn with_authorization(
+    fields: &TxFields,
+    authorization: SignedAuthorization,
+) -> Result<TxEip7702, SignerError> {
     let TxTarget::To(to) = fields.target else {
         return Err(SignerError::Contradiction { reason: "no contract is made by EIP-7702" });
     };
@@ -166,7 +172,7 @@ fn with_authorizations(fields: &TxFields) -> Result<TxEip7702, SignerError> {
         to,
         value: fields.value,
         access_list: Default::default(),
-        authorization_list: fields.authorizations.clone(),
+        authorization_list: vec![authorization],
         input: fields.data.clone(),
     })
 }
@@ -188,7 +194,7 @@ mod tests {
             data: bytes!("c0ffee"),
             gas_limit: 90_000,
             fees,
-            authorizations: Vec::new(),
+            own_code: None,
         }
     }
 
@@ -234,10 +240,8 @@ mod tests {
         let to = TxTarget::To(signer.address());
         let fees = Fees::Eip1559 { max_fee: 30, priority_fee: 2 };
         let delegate = Address::repeat_byte(1);
-        let authorization = signer.authorize_own_code(ChainId(84532), delegate, 7).unwrap();
         let refused = |fees, target| {
-            let authorizations = vec![authorization.clone()];
-            let fields = TxFields { authorizations, ..fields(fees, target) };
+            let fields = TxFields { own_code: Some(delegate), ..fields(fees, target) };
             signer.sign_transaction(&fields).unwrap_err().to_string()
         };
         assert!(refused(fees, TxTarget::Create).contains("no contract"));
@@ -256,12 +260,11 @@ mod tests {
         ) {
             let signer = LocalSigner::random();
             let (chain_id, delegate) = (ChainId(chain), Address::from(delegate));
-            let authorization = signer.authorize_own_code(chain_id, delegate, nonce).unwrap();
             let value = U256::from(value);
             let call = Call { to: to.into(), value, data: data.into() };
             let fees = Fees::Eip1559 { max_fee, priority_fee };
             let fields = TxFields::of_call(chain_id, nonce, &call, gas_limit, fees);
-            let fields = TxFields { authorizations: vec![authorization], ..fields };
+            let fields = TxFields { own_code: Some(delegate), ..fields };
             let signed = signer.sign_transaction(&fields).unwrap();
 
             prop_assert_eq!(signed.raw.first(), Some(&4));
@@ -276,7 +279,6 @@ mod tests {
             prop_assert_eq!(decoded.input(), &call.data);
             prop_assert_eq!(Call::of_raw(&signed.raw), Some(call));
             let listed = decoded.authorization_list().unwrap();
-            prop_assert_eq!(listed, &fields.authorizations[..]);
             let [own] = listed else { panic!("{listed:?}") };
             prop_assert_eq!(own.recover_authority().unwrap(), signer.address());
             prop_assert_eq!((own.address, own.nonce), (delegate, nonce + 1));

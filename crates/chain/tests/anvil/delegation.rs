@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capstan_base::{Address, ChainId, U256};
 use capstan_chain::batch::{self, BatchKind, ItemOutcome};
-use capstan_chain::bindings::{ContractKind, decode_revert};
+use capstan_chain::bindings::decode_revert;
 use capstan_chain::deploy::{deploy_self_batch, transact};
 use capstan_chain::types::Receipt;
 use capstan_chain::{
@@ -28,7 +28,8 @@ async fn send_delegating(
     let GasEstimate::Gas(gas) = estimate else { panic!("{estimate:?}") };
     let fees = client.gas_price().await.unwrap().offer();
     let fields = TxFields::of_call(chain, nonce, call, gas + gas / 5, fees);
-    let signed = signer.sign_transaction(&TxFields { authorizations, ..fields }).unwrap();
+    let own_code = Some(delegate);
+    let signed = signer.sign_transaction(&TxFields { own_code, ..fields }).unwrap();
     assert_eq!(client.send_raw(&signed.raw).await, SendOutcome::Accepted);
     loop {
         match client.receipt(signed.hash).await.unwrap() {
@@ -48,8 +49,9 @@ async fn the_first_batch_brings_the_code_along_and_one_bad_call_fails_alone() {
     assert_eq!(client.delegation(account).await.unwrap(), Delegation::None);
     assert_eq!(client.delegation(code).await.unwrap(), Delegation::Contract);
     assert!(client.supports_delegation(code).await.unwrap());
-    client.verify_contract(ContractKind::SelfBatch, code).await.unwrap();
-    assert!(client.verify_contract(ContractKind::SelfBatch, market).await.is_err());
+    client.verify_self_batch(code).await.unwrap();
+    assert!(client.verify_self_batch(market).await.is_err());
+    assert!(client.verify_self_batch(Address::repeat_byte(0x99)).await.is_err());
 
     let (key, to) = (LocalSigner::random(), Address::repeat_byte(0x99));
     let terms = open(&chain, &key, 2).await;
@@ -77,7 +79,7 @@ async fn the_first_batch_brings_the_code_along_and_one_bad_call_fails_alone() {
         panic!("{outcomes:?}")
     };
     assert_eq!(decode_revert(reason), "AmountAboveDeposit { amount: 1000001, deposit: 1000000 }");
-    assert!(client.closing_in(terms[0].id(), &receipt).unwrap().is_some());
+    assert!(client.closing_in(&chain.key(terms[0].id()), &receipt).unwrap().is_some());
     assert_eq!(client.balance(to).await.unwrap(), ETHER);
 
     // From now on an ordinary transaction will do; a stranger's is refused by the code.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use alloy_primitives::U256;
 use capstan_base::{
-    Address, Amount, B256, ChainId, ModelId, Price, SessionKey, SessionTerms, SignedVoucher,
-    UnixSeconds, Voucher,
+    Address, Amount, B256, ChainId, ModelId, Price, SessionTerms, SignedVoucher, UnixSeconds,
+    Voucher,
 };
 use capstan_chain::bindings::ContractKind;
 use capstan_chain::bindings::calls::{self, CompletionItem};
@@ -170,9 +170,12 @@ async fn a_session_is_opened_closed_and_accounted_to_the_unit() {
     let opened = transact(client, &chain.renter, &opening).await.unwrap();
     let (job, state) = client.job(&first, BlockTag::Latest).await.unwrap();
     assert_eq!((job, state.status, state.fee_bps), (id, SessionStatus::Active, 100));
+    // A session of a marketplace that was configured before is read all the same.
+    let moved = chain.configured(|contracts| contracts.job_marketplace = Address::repeat_byte(7));
+    assert_eq!(moved.session_of(&chain.key(id), BlockTag::Latest).await.unwrap(), state);
     let found = client.opened_terms(id, from).await.unwrap().unwrap();
     assert_eq!((found.terms, found.tx_hash, found.fee_bps), (first.clone(), opened.tx_hash, 100));
-    assert_eq!(client.closing_of(id, from).await.unwrap(), None);
+    assert_eq!(client.closing_of(&chain.key(id), from).await.unwrap(), None);
 
     // The same again is refused by name, as an estimate and as a call.
     let estimate = client.estimate_gas(chain.renter.address(), &opening).await.unwrap();
@@ -187,18 +190,22 @@ async fn a_session_is_opened_closed_and_accounted_to_the_unit() {
     let top_up = calls::top_up(market, &first, amount(500));
     transact(client, &chain.renter, &top_up).await.unwrap();
     let signed = voucher(&chain, &key, &first, 300_001);
-    let session = SessionKey { chain_id: ChainId(84_532), marketplace: market, session_id: id };
+    let session = chain.key(id);
     signed.verify(&session, key.address()).unwrap();
     let close = calls::complete_session_job(market, &first, Some(&signed), amount(300_001));
     let receipt = transact(client, &chain.host, &close).await.unwrap();
 
-    let closing = client.closing_in(id, &receipt).unwrap().unwrap();
+    let closing = client.closing_in(&chain.key(id), &receipt).unwrap().unwrap();
     assert_eq!(closing.reason, CloseReason::Completed);
     assert_eq!(closing.fee, amount(3_000), "one per cent, rounded down");
     assert_eq!(closing.host_paid, amount(297_001));
     assert_eq!(closing.refund, amount(1_000_500 - 300_001));
     assert_eq!((closing.tokens, closing.transcript_root), (12, B256::repeat_byte(7)));
-    assert_eq!(client.closing_of(id, from).await.unwrap(), Some(closing.clone()));
+    assert_eq!(client.closing_of(&chain.key(id), from).await.unwrap(), Some(closing.clone()));
+    assert_eq!(moved.closing_in(&chain.key(id), &receipt).unwrap(), Some(closing.clone()));
+    assert_eq!(moved.closing_of(&chain.key(id), from).await.unwrap(), Some(closing.clone()));
+    assert_eq!(calls::claimed_in(&close.data), Some(amount(300_001)));
+    assert_eq!(calls::claimed_in(&opening.data), None);
     let canonical = client.block_hash(receipt.block_number).await.unwrap();
     assert_eq!(canonical, Some(receipt.block_hash));
     assert_eq!(client.block_hash(receipt.block_number + 100).await.unwrap(), None);
@@ -233,7 +240,7 @@ async fn one_bad_item_of_a_batch_fails_alone_and_says_why() {
     let receipt = transact(client, &chain.host, &batch).await.unwrap();
     let ids: Vec<_> = items.iter().map(|item| item.terms.id()).collect();
     for (index, id) in ids.iter().enumerate() {
-        let closed = client.closing_in(*id, &receipt).unwrap().is_some();
+        let closed = client.closing_in(&chain.key(*id), &receipt).unwrap().is_some();
         let failure = client.completion_failure_in(*id, &receipt).unwrap();
         assert_eq!(closed, index != 1);
         assert_eq!(failure.as_deref(), (index == 1).then_some("BadSignature"));
@@ -250,7 +257,7 @@ async fn one_bad_item_of_a_batch_fails_alone_and_says_why() {
     assert!(early.unwrap_err().to_string().contains("ChallengeRunning { challengeEnd: "));
     let accept = calls::complete_session_job(market, bad, None, Amount::ZERO);
     let receipt = transact(client, &chain.host, &accept).await.unwrap();
-    let closing = client.closing_in(bad.id(), &receipt).unwrap().unwrap();
+    let closing = client.closing_in(&chain.key(bad.id()), &receipt).unwrap().unwrap();
     assert_eq!((closing.host_paid, closing.refund), (Amount::ZERO, bad.deposit));
 }
 
@@ -278,7 +285,7 @@ async fn an_erc20_session_is_paid_in_the_test_dollar() {
     let signed = voucher(&chain, &key, &terms, 1_000_000);
     let close = calls::complete_session_job(market, &terms, Some(&signed), amount(1_000_000));
     let receipt = transact(client, &chain.host, &close).await.unwrap();
-    let closing = client.closing_in(terms.id(), &receipt).unwrap().unwrap();
+    let closing = client.closing_in(&chain.key(terms.id()), &receipt).unwrap().unwrap();
     assert_eq!((closing.token, closing.refund), (usdc, Amount::ZERO));
 
     // The same in one transaction, by a signed permit.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use alloy_primitives::U256;
-use capstan_base::{Address, ChainId};
+use capstan_base::{Address, ChainId, SessionId, SessionKey};
 use capstan_chain::deploy::{DeployParams, Deployed, deploy_all, transact};
 use capstan_chain::{
     ChainClient, ChainConfig, ChainRegistry, Contracts, KeySource, LocalSigner, calls,
@@ -65,6 +65,12 @@ impl Chain {
         let mut config = self.client.config().clone();
         change(config.contracts.as_mut().unwrap());
         ChainClient::connect(config)
+    }
+
+    /// A session of this chain's marketplace.
+    pub(crate) fn key(&self, session_id: SessionId) -> SessionKey {
+        let marketplace = self.deployed.contracts.job_marketplace;
+        SessionKey { chain_id: self.client.chain_id(), marketplace, session_id }
     }
 
     /// A client that takes this chain for another.

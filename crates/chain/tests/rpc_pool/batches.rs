@@ -116,19 +116,19 @@ async fn receipts_of_many_follow_the_rules_of_one() {
     };
     let even = Fake::start(has(|n| n % 2 == 0)).await;
     let low = Fake::start(has(|n| n < 10)).await;
+    let three = Fake::start(has(|n| n % 3 == 0)).await;
     let hashes: Vec<_> = (0..20).map(B256::repeat_byte).collect();
-    let receipts = client(&[&even, &low]).receipts(&hashes).await;
+    let receipts = client(&[&even, &low, &three]).receipts(&hashes).await;
     for (n, found) in receipts.into_iter().enumerate() {
+        let shown = [n % 2 == 0, n < 10, n % 3 == 0].into_iter().filter(|shown| *shown).count();
         match found.unwrap() {
-            Found::Yes(receipt) => assert_eq!(receipt.tx_hash, hashes[n]),
-            Found::No(voices) => {
-                assert!(n % 2 == 1 && n >= 10, "{n}");
-                assert_eq!(voices, Voices::Agreed);
-            }
+            Found::Yes(receipt) => assert_eq!((receipt.tx_hash, shown > 1), (hashes[n], true)),
+            Found::No(voices) => assert_eq!((voices, shown < 2), (Voices::Agreed, true), "{n}"),
         }
     }
-    assert_eq!((even.batches(), low.batches()), (1, 1));
-    assert_eq!(low.asked(), 10, "what the first has is not asked of the second");
+    assert_eq!((even.batches(), low.batches(), three.batches()), (1, 1, 1));
+    assert_eq!((even.asked(), low.asked()), (20, 20));
+    assert_eq!(three.asked(), 10, "what two said alike is not asked of the third");
 }
 
 #[tokio::test]

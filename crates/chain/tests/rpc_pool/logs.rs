@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use alloy_primitives::U64;
-use capstan_base::{B256, SessionId};
+use capstan_base::{Address, B256, ChainId, SessionId, SessionKey};
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::fake::{Fake, Say};
+use crate::fake::{CHAIN, Fake, Say};
 
 type Ranges = Arc<Mutex<Vec<(u64, u64)>>>;
+
+fn key() -> SessionKey {
+    let (chain_id, session_id) = (ChainId(CHAIN), SessionId(B256::ZERO));
+    SessionKey { chain_id, marketplace: Address::repeat_byte(0x11), session_id }
+}
 
 /// Has 12,000 blocks and no logs, and gives at most `cap` blocks of them at once.
 async fn capped(cap: u64, code: i64, words: &'static str) -> (Fake, Ranges) {
@@ -44,7 +49,7 @@ async fn a_range_that_is_too_wide_is_halved_and_every_block_is_searched_once() {
         (100, -32000, "words nobody knows"),
     ] {
         let (fake, given) = capped(cap, code, words).await;
-        let found = client(&[&fake]).closing_of(SessionId(B256::ZERO), 1).await.unwrap();
+        let found = client(&[&fake]).closing_of(&key(), 1).await.unwrap();
         assert_eq!(found, None);
         let given = given.lock().unwrap().clone();
         assert_eq!((given[0].0, given.last().unwrap().1), (1, 12_000), "{words}");
@@ -58,11 +63,11 @@ async fn a_range_that_is_too_wide_is_halved_and_every_block_is_searched_once() {
 async fn an_endpoint_that_gives_no_range_at_all_is_an_error_after_a_dozen_requests() {
     for words in ["query returned more than 10000 results", "words nobody knows"] {
         let (fake, _) = capped(0, -32000, words).await;
-        let error = client(&[&fake]).closing_of(SessionId(B256::ZERO), 1).await.unwrap_err();
+        let error = client(&[&fake]).closing_of(&key(), 1).await.unwrap_err();
         assert!(error.to_string().contains("reading logs"), "{error}");
         assert!(fake.asked() <= 15, "{}", fake.asked());
     }
     let dead = Fake::answering(503, "").await;
-    assert!(client(&[&dead]).closing_of(SessionId(B256::ZERO), 1).await.is_err());
+    assert!(client(&[&dead]).closing_of(&key(), 1).await.is_err());
     assert!(dead.asked() <= 2, "a dead endpoint is no wide range");
 }

@@ -3,11 +3,13 @@
 
 mod agreement;
 mod batches;
+mod calls;
 mod delegation;
 mod fake;
 mod fees;
 mod heads;
 mod logs;
+mod newest;
 mod nonces;
 mod sockets;
 
@@ -27,6 +29,7 @@ const OPTIONS: PoolOptions = PoolOptions {
     ejection: Duration::from_secs(60),
     look: Duration::from_millis(20),
     recheck: Duration::from_secs(60),
+    silence: Duration::from_secs(60),
 };
 
 /// For tests that wait for the deadline.
@@ -43,6 +46,10 @@ fn pool_with(endpoints: &[&Fake], options: PoolOptions) -> RpcPool {
 
 /// A client of a chain with contracts at addresses of no matter.
 fn client(endpoints: &[&Fake]) -> ChainClient {
+    client_with(endpoints, OPTIONS)
+}
+
+fn client_with(endpoints: &[&Fake], options: PoolOptions) -> ChainClient {
     let set = |name: &str| match name {
         "BASE_SEPOLIA_JOB_MARKETPLACE" => Some("0x1111111111111111111111111111111111111111"),
         "BASE_SEPOLIA_NODE_REGISTRY" => Some("0x2222222222222222222222222222222222222222"),
@@ -52,7 +59,7 @@ fn client(endpoints: &[&Fake]) -> ChainClient {
         ChainRegistry::load(&toml::Table::new(), |name| set(name).map(str::to_owned)).unwrap();
     let mut config = registry.get(ChainId(CHAIN)).unwrap().clone();
     config.rpc_urls = endpoints.iter().map(|fake| fake.url.clone()).collect();
-    ChainClient::with_options(config, OPTIONS)
+    ChainClient::with_options(config, options)
 }
 
 async fn price(pool: &RpcPool) -> Result<String, RpcError> {
@@ -177,11 +184,11 @@ async fn a_broadcast_goes_to_all_and_one_success_wins() {
     assert!(matches!(pool(&[&broken]).send_raw(&raw).await, SendOutcome::Unknown(_)));
 }
 
+const REFUSED: &str = r#"{"id":ID,"error":{"code":-32000,"message":"invalid sender"}}"#;
+
 #[tokio::test]
 async fn a_refusal_for_good_does_not_hide_an_endpoint_that_may_have_it() {
-    let refusing =
-        Fake::answering(200, r#"{"id":ID,"error":{"code":-32000,"message":"invalid sender"}}"#)
-            .await;
+    let refusing = Fake::answering(200, REFUSED).await;
     let silent = Fake::slow(Duration::from_secs(30), |_, _| None).await;
     let raw = Bytes::from_static(&[2, 3]);
     assert!(matches!(pool(&[&refusing]).send_raw(&raw).await, SendOutcome::Rejected(_)));
@@ -189,4 +196,39 @@ async fn a_refusal_for_good_does_not_hide_an_endpoint_that_may_have_it() {
         pool_with(&[&refusing, &silent], IMPATIENT).send_raw(&raw).await,
         SendOutcome::Unknown(_)
     ));
+}
+
+#[tokio::test]
+async fn a_refusal_by_all_that_live_is_heard_though_one_is_dead_for_good() {
+    let refusing = Fake::answering(200, REFUSED).await;
+    let raw = Bytes::from_static(&[2, 3]);
+    let dead = Fake::answering(503, "").await;
+    let options = PoolOptions { cool_down: Duration::from_secs(60), ..OPTIONS };
+    let both = pool_with(&[&refusing, &dead], options);
+    assert!(matches!(both.send_raw(&raw).await, SendOutcome::Unknown(_)), "it may have it");
+    assert!(matches!(both.send_raw(&raw).await, SendOutcome::Rejected(_)), "it was down before");
+    eventually("it is sent to all the same", async || dead.asked() >= 2).await;
+
+    let barred = r#"{"id":ID,"error":{"code":-32601,"message":"method not whitelisted"}}"#;
+    let barred = Fake::answering(200, barred).await;
+    assert!(matches!(pool(&[&barred]).send_raw(&raw).await, SendOutcome::Unknown(_)));
+    let outcome = pool(&[&barred, &refusing]).send_raw(&raw).await;
+    assert!(matches!(outcome, SendOutcome::Rejected(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_broadcast_waits_once_for_an_endpoint_that_hangs() {
+    let full = r#"{"id":ID,"error":{"code":-32000,"message":"txpool is full"}}"#;
+    let full = Fake::answering(200, full).await;
+    let hanging = Fake::slow(Duration::from_secs(60), |_, _| None).await;
+    let options = PoolOptions { cool_down: Duration::from_secs(60), ..IMPATIENT };
+    let pool = pool_with(&[&full, &hanging], options);
+    let raw = Bytes::from_static(&[2, 3]);
+    assert_eq!(pool.send_raw(&raw).await, SendOutcome::PoolFull);
+    let started = std::time::Instant::now();
+    for _ in 0..10 {
+        assert_eq!(pool.send_raw(&raw).await, SendOutcome::PoolFull);
+    }
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    eventually("it is sent to in the background", async || hanging.asked() == 11).await;
 }

@@ -95,14 +95,43 @@ async fn a_node_that_does_not_answer_is_an_error_and_never_none() {
 }
 
 #[tokio::test]
-async fn one_that_says_it_is_unused_is_outvoted_by_one_that_shows_the_use() {
-    let (late, good) = (node(&[0, 3], 0).await, node(&[0, 3, 3], 0).await);
-    for endpoints in [[&late, &good], [&good, &late]] {
-        let found = client(&endpoints).nonce_use(ACCOUNT, 2, 0, HEAD).await;
-        assert!(matches!(&found, Ok(Some(found)) if found.tx_hash == hash(2)) || found.is_err());
+async fn what_used_a_nonce_is_what_two_say() {
+    let (late, good, also) =
+        (node(&[0, 3], 0).await, node(&[0, 3, 3], 0).await, node(&[0, 3, 3], 0).await);
+    // The same count, by a transaction that only this one has.
+    let liar = Fake::start(|method, params| match method {
+        "eth_getTransactionCount" => {
+            let count = if number(&params[1]) < Some(3) { "0x1" } else { "0x3" };
+            Some(Say::Result(json!(count)))
+        }
+        "eth_getBlockByNumber" => {
+            let block = number(&params[0]).unwrap_or(HEAD);
+            Some(Say::Result(json!({
+                "number": U64::from(block), "hash": hash(block), "timestamp": "0x1",
+                "transactions": [{ "hash": hash(66), "from": ACCOUNT, "nonce": "0x2" }],
+            })))
+        }
+        _ => None,
+    })
+    .await
+    .at(HEAD);
+    for other in [&late, &liar] {
+        for endpoints in [[other, &good], [&good, other]] {
+            let error = client(&endpoints).nonce_use(ACCOUNT, 2, 0, HEAD).await.unwrap_err();
+            assert!(error.is_retryable(), "{error:?}");
+        }
     }
-    let found = client(&[&good, &late]).nonce_use(ACCOUNT, 2, 0, HEAD).await.unwrap();
-    assert_eq!(found.unwrap().tx_hash, hash(2));
+    for endpoints in [[&good, &late, &also], [&good, &liar, &also], [&good, &also, &liar]] {
+        let found = client(&endpoints).nonce_use(ACCOUNT, 2, 0, HEAD).await.unwrap();
+        assert_eq!(found.unwrap().tx_hash, hash(2));
+    }
+    let broken = Fake::start(|method, _| {
+        (method == "eth_getBlockByNumber").then(|| Say::Raw(503, String::new()))
+    })
+    .await
+    .at(HEAD);
+    let error = client(&[&good, &broken]).nonce_use(ACCOUNT, 2, 0, HEAD).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! From an estimate to a nonce, or to the end of an intent that would revert.
 
-use capstan_base::U256;
+use capstan_base::{Address, U256};
 use capstan_chain::TxFields;
 use capstan_store::{Failure, FailureCode, Intent, IntentId};
 
@@ -19,6 +19,12 @@ const REVERTS_ON_ONE_HEAD: u32 = 3;
 
 /// Doublings of the margin of what runs out of gas again and again.
 const MOST_DOUBLINGS: u32 = 5;
+
+/// What a transaction of these makes of the account's code; only one that goes alone can.
+pub(super) fn own_code(intents: &[Intent]) -> Option<Address> {
+    let [intent] = intents else { return None };
+    intent.request.own_code
+}
 
 impl Lane {
     pub(super) fn estimated(
@@ -40,7 +46,7 @@ impl Lane {
                     waiting.denied = false;
                 }
                 if estimate.is_none() {
-                    waiting.hold(views);
+                    waiting.hold_briefly(views);
                 }
             }
         }
@@ -104,7 +110,11 @@ impl Lane {
         };
         waiting.is_asked = false;
         let failure = match answer {
-            Answer::NotFinal | Answer::Unavailable => {
+            Answer::Unavailable => {
+                waiting.hold_briefly(views);
+                return Vec::new();
+            }
+            Answer::NotFinal => {
                 waiting.hold(views);
                 return Vec::new();
             }
@@ -180,6 +190,7 @@ impl Lane {
         };
         let nonce = self.free_nonce(view);
         let (own, most) = (Some(call.clone()), fees.max_fee());
+        let own_code = own_code(&intents);
         let mut flight = Flight::signing(intents, own, gas_limit, rollup_fee, most);
         (flight.starved, flight.refusals) = (starved, refusals);
         flight.unused_at = (nonce >= view.account_nonce).then_some(view.head.number);
@@ -198,7 +209,7 @@ impl Lane {
         }
         self.flights.insert(nonce, flight);
         let tx = TxFields::of_call(self.key.chain_id, nonce, &call, gas_limit, fees);
-        let (tx, intents) = (Box::new(tx), ids.to_vec());
+        let (tx, intents) = (Box::new(TxFields { own_code, ..tx }), ids.to_vec());
         vec![Effect::Sign { intents, tx, rollup_fee, voids: false }]
     }
 

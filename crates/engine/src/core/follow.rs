@@ -4,6 +4,7 @@
 use capstan_base::U256;
 use capstan_chain::TxFields;
 
+use super::bind::own_code;
 use super::effect::Effect;
 use super::event::View;
 use super::fees;
@@ -66,6 +67,7 @@ impl Lane {
         flight.signing = true;
         flight.max_fee = flight.max_fee.max(fees.max_fee());
         let tx = TxFields::of_call(self.key.chain_id, nonce, &call, gas_limit, fees);
+        let tx = TxFields { own_code: own_code(&flight.intents).filter(|_| !voids), ..tx };
         let intents = flight.intents.iter().map(|intent| intent.id).collect();
         Some(Effect::Sign { intents, tx: Box::new(tx), rollup_fee, voids })
     }

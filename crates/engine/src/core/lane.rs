@@ -176,7 +176,8 @@ impl Lane {
     /// Puts an intent in the queue, to share a transaction with fewer than `limit` others.
     pub(super) fn wait(&mut self, intent: Intent, limit: usize) {
         let request = call(&intent);
-        let group = self.batching.group(self.key.sender, &request);
+        let is_plain = intent.request.own_code.is_none();
+        let group = self.batching.group(self.key.sender, &request).filter(|_| is_plain);
         let order = group.map(|_| self.batching.sort_key(&request)).unwrap_or_default();
         self.queue.insert(intent.id, Waiting::new(intent, group, order, limit));
     }

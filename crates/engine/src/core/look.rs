@@ -264,6 +264,7 @@ impl Lane {
         if is_final {
             self.final_below = self.final_below.max(nonce.saturating_add(1));
         }
+        let head = self.view.as_ref().map(|view| view.head.number);
         let detail = format!("nonce {nonce} was used by {by}");
         let mut effects: Vec<Effect> =
             flight.id.map(|id| Effect::Lose(id, detail)).into_iter().collect();
@@ -271,7 +272,11 @@ impl Lane {
             |intent: &Intent| Effect::Alert(Alert::NonceUsedByAnother { intent: intent.id, nonce });
         effects.extend(flight.intents.first().map(alert));
         for intent in flight.intents {
+            let id = intent.id;
             self.wait(Intent { place: None, ..intent }, usize::MAX);
+            if let Some(waiting) = self.queue.get_mut(&id) {
+                waiting.lost_at = head;
+            }
         }
         effects
     }

@@ -14,6 +14,9 @@ use crate::config::MAX_DATA;
 /// Longest pause, in looks at the chain, of an intent that cannot go ahead yet.
 pub(super) const LONGEST_PAUSE: u64 = 16;
 
+/// Longest pause of one that the chain gives no answer for: two blocks.
+const BRIEF_PAUSE: u64 = 4;
+
 /// An intent without a nonce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -45,6 +48,8 @@ pub(super) struct Waiting {
     pub(super) is_capped: bool,
     /// Head at which its deadline was seen to be past.
     expired_at: Option<u64>,
+    /// Head when it lost its last nonce: until that is final, an old transaction of it may come back.
+    pub(super) lost_at: Option<u64>,
 }
 
 impl Waiting {
@@ -65,12 +70,22 @@ impl Waiting {
             uneconomic: None,
             is_capped: false,
             expired_at: None,
+            lost_at: None,
         }
     }
 
     /// Lets later intents pass for a while, a longer one each time.
     pub(super) fn hold(&mut self, views: u64) {
-        let pause = 1u64.checked_shl(self.pauses).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+        self.hold_at_most(views, LONGEST_PAUSE);
+    }
+
+    /// The same while the chain does not answer, which may be over at any moment.
+    pub(super) fn hold_briefly(&mut self, views: u64) {
+        self.hold_at_most(views, BRIEF_PAUSE);
+    }
+
+    fn hold_at_most(&mut self, views: u64, most: u64) {
+        let pause = 1u64.checked_shl(self.pauses).unwrap_or(most).min(most);
         self.pauses = self.pauses.saturating_add(1);
         self.resume_at = views.saturating_add(pause);
     }
@@ -111,7 +126,8 @@ impl Waiting {
         let head = view.head.number;
         let first = *self.expired_at.get_or_insert(head);
         self.expired_at = Some(first.min(head));
-        head > first
+        let is_loose = self.lost_at.is_some_and(|at| view.final_height.is_none_or(|to| to < at));
+        head > first && !is_loose
     }
 }
 

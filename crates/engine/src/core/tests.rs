@@ -384,6 +384,19 @@ fn a_deadline_is_past_at_the_second_head_beyond_it() {
     assert_eq!(failure.code, FailureCode::DeadlinePassed);
 }
 
+#[test]
+fn what_lost_its_nonce_is_not_given_up_while_an_old_transaction_of_it_may_come_back() {
+    let (mut lane, _) = in_flight_of(|request| {
+        (request.repeat_safe, request.deadline) = (true, UnixSeconds::new(20).ok());
+    });
+    let foreign = Search::Found { hash: B256::repeat_byte(3), block: (30, hash(30)) };
+    lane.step(view(30, 6));
+    assert!(is_lost(&missing(&mut lane, Canonical::Unknown, foreign)));
+    assert_eq!(lane.step(view(31, 6)), []);
+    let effects = lane.step(view(32, 6));
+    assert!(matches!(effects[..], [Effect::Fail(IntentId(1), _)]), "block 30 is final");
+}
+
 /// A void of nonce 5 that is in a final block; what became of the intent.
 fn voided(lane: &mut Lane) -> ItemEnd {
     let effects = lane.step(Event::Estimated(vec![IntentId(1)], Some(GAS)));

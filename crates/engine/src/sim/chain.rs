@@ -1,11 +1,6 @@
-//! One process's view of the simulated chain, by the rules of the real pool of endpoints.
-//!
-//! What any endpoint shows is there; what is not there, those in step with the head have to say; of
-//! nonces the lower one of the two freshest counts; a block whose hash is disputed needs a second
-//! voice; sends go to everyone. The same rules stand in `capstan-chain` (`rpc/select.rs` and
-//! `rpc/pool/agree.rs`), tied to requests and deadlines there.
+//! One process's view of the simulated chain, by the rules of the real pool of endpoints; sends go
+//! to everyone.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Bytes, keccak256};
@@ -18,6 +13,7 @@ use capstan_store::Power;
 
 use super::batching::ContractBatch;
 use super::net::Net;
+use super::rules::{About, by_two, find_block, find_estimate, find_nonce, first};
 use crate::batching::{Batching, Singles};
 use crate::chain::{Estimate, LaneChain};
 
@@ -64,11 +60,6 @@ impl SimChain {
     }
 }
 
-/// The first answer of those with a voice.
-fn first<T>(net: &mut Net, mut ask: impl FnMut(&mut Net, usize) -> Option<T>) -> Option<T> {
-    net.in_step().into_iter().find_map(|index| ask(net, index))
-}
-
 /// Order of trust when endpoints differ.
 fn rank(outcome: &SendOutcome) -> u8 {
     match outcome {
@@ -81,53 +72,6 @@ fn rank(outcome: &SendOutcome) -> u8 {
         SendOutcome::Unknown(_) => 6,
         SendOutcome::Rejected(_) => 7,
     }
-}
-
-/// What most say, if it is said by two or disputed by nobody.
-fn agreed(blocks: &[BlockRef]) -> Option<BlockRef> {
-    let mut votes: BTreeMap<B256, usize> = BTreeMap::new();
-    for block in blocks {
-        let count = votes.entry(block.hash).or_default();
-        *count = count.saturating_add(1);
-    }
-    let most = votes.values().copied().max()?;
-    let leaders = votes.values().filter(|count| **count == most).count();
-    let is_clear = leaders == 1 && (most > 1 || votes.len() == 1);
-    let wins = |block: &&BlockRef| votes.get(&block.hash) == Some(&most);
-    blocks.iter().find(wins).filter(|_| is_clear).copied()
-}
-
-fn find_block(net: &mut Net, tag: BlockTag) -> Option<Option<BlockRef>> {
-    let order = net.in_step();
-    let answers: Vec<Option<BlockRef>> =
-        order.into_iter().filter_map(|index| net.block(index, tag)).collect();
-    if answers.is_empty() {
-        return None;
-    }
-    let mut shown: Vec<BlockRef> = answers.into_iter().flatten().collect();
-    let Some(top) = shown.iter().map(|block| block.number).max() else { return Some(None) };
-    if tag == BlockTag::Latest {
-        shown.retain(|block| block.number == top);
-        return Some(agreed(&shown).or(shown.first().copied()));
-    }
-    if matches!(tag, BlockTag::Number(_)) {
-        return agreed(&shown).map(Some);
-    }
-    // The lowest of what is called final is final.
-    Some(shown.into_iter().min_by_key(|block| block.number))
-}
-
-fn find_receipt(net: &mut Net, hash: B256) -> Option<Option<Receipt>> {
-    let voices = net.in_step();
-    let mut denied = false;
-    for index in net.order() {
-        match net.receipt(index, hash) {
-            Some(Some(receipt)) => return Some(Some(receipt)),
-            Some(None) => denied |= voices.contains(&index),
-            None => {}
-        }
-    }
-    denied.then_some(None)
 }
 
 #[async_trait]
@@ -145,12 +89,7 @@ impl LaneChain for SimChain {
     }
 
     async fn account_nonce(&self, account: Address) -> Result<u64, ChainError> {
-        self.ask("reading a nonce", |net| {
-            let order = net.in_step();
-            let answers = order.into_iter().filter_map(|index| net.account_nonce(index, account));
-            answers.take(2).min()
-        })
-        .await
+        self.ask("reading a nonce", |net| find_nonce(net, account)).await
     }
 
     async fn balance(&self, account: Address) -> Result<U256, ChainError> {
@@ -159,8 +98,7 @@ impl LaneChain for SimChain {
     }
 
     async fn estimate(&self, from: Address, call: &Call) -> Result<Estimate, ChainError> {
-        self.ask("estimating gas", |net| first(net, |net, index| net.estimate(index, from, call)))
-            .await
+        self.ask("estimating gas", |net| find_estimate(net, from, call)).await
     }
 
     async fn gas_price(&self) -> Result<GasPrice, ChainError> {
@@ -175,7 +113,10 @@ impl LaneChain for SimChain {
     }
 
     async fn receipt(&self, tx_hash: B256) -> Result<Option<Receipt>, ChainError> {
-        self.ask("reading a receipt", |net| find_receipt(net, tx_hash)).await
+        self.ask("reading a receipt", |net| {
+            by_two(net, About::Past, |net, index| net.receipt(index, tx_hash), Receipt::agrees)
+        })
+        .await
     }
 
     async fn receipts(&self, tx_hashes: &[B256]) -> Vec<Result<Option<Receipt>, ChainError>> {
@@ -206,7 +147,8 @@ impl LaneChain for SimChain {
         to: u64,
     ) -> Result<Option<NonceUse>, ChainError> {
         self.ask("searching for a nonce", |net| {
-            first(net, |net, index| net.nonce_use(index, account, nonce, (from, to)))
+            let ask = |net: &mut Net, index| net.nonce_use(index, account, nonce, (from, to));
+            by_two(net, About::Past, ask, NonceUse::agrees)
         })
         .await
     }
@@ -218,7 +160,12 @@ impl LaneChain for SimChain {
         at: BlockTag,
     ) -> Result<bool, ChainError> {
         self.ask("asking for an effect", |net| {
-            first(net, |net, index| net.has_effect(index, call, at))
+            by_two(
+                net,
+                About::State,
+                |net, index| net.has_effect(index, call, at).map(Some),
+                PartialEq::eq,
+            )?
         })
         .await
     }

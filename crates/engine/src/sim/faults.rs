@@ -1,6 +1,6 @@
 //! What goes wrong with one endpoint of the simulated network.
 
-use capstan_chain::SendOutcome;
+use capstan_chain::{Receipt, SendOutcome};
 
 /// Counts of answers that go wrong; each wrong answer uses one up.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,37 @@ pub(crate) struct Faults {
     pub(crate) false_reverts: u32,
     /// Used nonces that are said to be unused.
     pub(crate) hidden_uses: u32,
+    /// Receipts that say something else than what happened, and what.
+    pub(crate) receipt_lies: (u32, ReceiptLie),
+    /// Effects that are denied, or claimed.
+    pub(crate) effect_lies: u32,
+}
+
+/// How a receipt is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReceiptLie {
+    /// Success where it reverted, and the other way round.
+    #[default]
+    Status,
+    /// It ran out of gas.
+    RanDry,
+    /// No log.
+    NoLogs,
+}
+
+impl ReceiptLie {
+    pub(crate) const ALL: [Self; 3] = [Self::Status, Self::RanDry, Self::NoLogs];
+
+    /// What is said instead of the truth.
+    pub(crate) fn tell(self, truth: Receipt, gas_limit: u64) -> Receipt {
+        match self {
+            Self::Status => Receipt { success: !truth.success, ..truth },
+            Self::RanDry => {
+                Receipt { success: false, gas_used: gas_limit, logs: Vec::new(), ..truth }
+            }
+            Self::NoLogs => Receipt { logs: Vec::new(), ..truth },
+        }
+    }
 }
 
 /// How a send is refused that should not be.

@@ -56,8 +56,11 @@ impl Net {
 
     /// The head an endpoint is known to have.
     fn height(&self, index: usize) -> u64 {
-        let is_wrong = self.faults.get(index).is_some_and(|faults| faults.wrong_chain > 0);
-        if is_wrong { 0 } else { self.node(index).map_or(0, |node| node.branch.head().number) }
+        if self.is_away(index) {
+            0
+        } else {
+            self.node(index).map_or(0, |node| node.branch.head().number)
+        }
     }
 
     fn node(&self, index: usize) -> Option<&Node> {
@@ -144,7 +147,8 @@ impl Net {
         call: &Call,
     ) -> Option<Estimate> {
         let balance = self.balance(index, from)?;
-        let false_revert = self.fault(index, |faults| &mut faults.false_reverts);
+        let may_lie = self.faults.len() == 1 || self.is_outvoted(index);
+        let false_revert = may_lie && self.fault(index, |faults| &mut faults.false_reverts);
         if call.value > balance {
             return None;
         }
@@ -203,7 +207,37 @@ impl Net {
         if self.is_elsewhere(index) || self.fault(index, |faults| &mut faults.null_receipts) {
             return Some(None);
         }
-        Some(self.node(index)?.branch.receipt(hash, u64::MAX))
+        let truth = self.node(index)?.branch.receipt(hash, u64::MAX);
+        let Some(truth) = truth else { return Some(None) };
+        if !self.can_be_contradicted(index) {
+            return Some(Some(truth));
+        }
+        let lies = self.faults.get_mut(index).map(|faults| &mut faults.receipt_lies)?;
+        let lie = use_one(&mut lies.0).then_some(lies.1);
+        let Some(lie) = lie else { return Some(Some(truth)) };
+        let (_, mined) = self.node(index)?.branch.find(hash)?;
+        Some(Some(lie.tell(truth, mined.tx.tx.gas_limit)))
+    }
+
+    /// True if another endpoint in step could tell otherwise. Nobody is safe from the only one.
+    fn can_be_contradicted(&self, index: usize) -> bool {
+        self.in_step().iter().any(|other| *other != index)
+    }
+
+    /// True if another endpoint in step could tell otherwise of the newest state, and none would say
+    /// the same because it has an older one: that would be two that are wrong.
+    fn is_outvoted(&self, index: usize) -> bool {
+        let newest = self.model.head().hash;
+        let is_newest =
+            |other: usize| self.node(other).is_some_and(|node| node.branch.head().hash == newest);
+        let in_step = self.in_step().into_iter();
+        let mut others = in_step.filter(|other| *other != index).peekable();
+        others.peek().is_some() && others.all(is_newest)
+    }
+
+    /// True if it answers for another chain now, and will not for long.
+    pub(super) fn is_away(&self, index: usize) -> bool {
+        self.faults.get(index).is_some_and(|faults| faults.wrong_chain > 0)
     }
 
     /// The outer `None` is no answer.
@@ -240,6 +274,9 @@ impl Net {
                 None => return Some(false),
             },
         };
-        Some(self.node(index)?.branch.has_effect(&call.data, highest))
+        let truth = self.node(index)?.branch.has_effect(&call.data, highest);
+        let lies =
+            self.can_be_contradicted(index) && self.fault(index, |faults| &mut faults.effect_lies);
+        Some(truth != lies)
     }
 }

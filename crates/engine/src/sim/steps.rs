@@ -1,6 +1,6 @@
 //! What may happen at each step of a run while faults last.
 
-use super::faults::{PriceLie, Refusal};
+use super::faults::{PriceLie, ReceiptLie, Refusal};
 use super::world::{BLOCK_TIME, STRANGER, World};
 use crate::fake::contracts::{Fate, Item, Kind};
 use crate::fake::tx::FakeTx;
@@ -287,20 +287,29 @@ impl World {
 
     fn wrong_answers(&mut self) {
         let count = self.net().faults.len();
-        let (index, kind, times) = (self.rng.usize(..count), self.rng.u8(..13), self.rng.u32(1..4));
+        let (index, kind, times) = (self.rng.usize(..count), self.rng.u8(..16), self.rng.u32(1..4));
         let refusal = *self.rng.choice(&Refusal::ALL).unwrap_or(&Refusal::Underpriced);
         let lie = if self.rng.bool() { PriceLie::High } else { PriceLie::Low };
+        let receipt_lie = *self.rng.choice(&ReceiptLie::ALL).unwrap_or(&ReceiptLie::Status);
         let errors = self.rng.u32(1..30);
         let nulls = self.rng.u32(1..40);
-        if kind == 11 && core::mem::replace(&mut self.has_lied, true) {
+        if kind == 11 && count == 1 && core::mem::replace(&mut self.has_lied, true) {
             return;
         }
-        self.log(|| format!("endpoint {index}: fault {kind} {times} {refusal:?} {lie:?}"));
+        self.log(|| {
+            format!("endpoint {index}: fault {kind} {times} {refusal:?} {lie:?} {receipt_lie:?}")
+        });
         let everywhere = self.rng.bool();
         let mut net = self.net();
         if kind == 6 && everywhere {
             // The lower of two is believed: one liar alone does little.
             net.faults.iter_mut().for_each(|faults| faults.high_nonces = times);
+        }
+        if kind == 11 || kind >= 13 {
+            // Two that say the same are believed: there is one liar at a time.
+            for faults in &mut net.faults {
+                (faults.receipt_lies.0, faults.effect_lies, faults.false_reverts) = (0, 0, 0);
+            }
         }
         let Some(faults) = net.faults.get_mut(index) else { return };
         match kind {
@@ -316,8 +325,10 @@ impl World {
             9 if refusal == Refusal::Rejected => faults.refusals = (1, refusal),
             9 => faults.refusals = (times.saturating_mul(2), refusal),
             10 => faults.price_lies = (times, lie),
-            11 => faults.false_reverts = 1,
-            _ => faults.hidden_uses = times,
+            11 => faults.false_reverts = if count == 1 { 1 } else { nulls },
+            12 => faults.hidden_uses = times,
+            15 => faults.effect_lies = nulls,
+            _ => faults.receipt_lies = (nulls, receipt_lie),
         }
     }
 

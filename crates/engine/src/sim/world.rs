@@ -56,8 +56,8 @@ pub(super) struct World {
     /// Some intents are of a kind that every node refuses. Each holds the lane up for
     /// `void_after_blocks`, so not in every run.
     pub(super) refuses: bool,
-    /// An endpoint has said of a call that it reverts although it does not. The lane wants to hear it
-    /// twice, and so it is said once.
+    /// The only endpoint has said of a call that it reverts although it does not. The lane wants to
+    /// hear it twice, and so it is said once.
     pub(super) has_lied: bool,
 }
 

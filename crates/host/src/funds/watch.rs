@@ -38,67 +38,91 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Looks at every chain, again and again, until `stop`. An error of the store ends it.
-    pub async fn run(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let mut alarms: BTreeMap<_, _> =
-            self.chains.keys().map(|id| (*id, Alarm::new(self.least))).collect();
-        // Nothing is told while all is well, and a rule may still look at it.
-        self.chains.values().for_each(|chain| show_low(chain.config(), false));
+    /// Looks at every chain, again and again, until `stop`.
+    pub async fn run(&self, stop: &CancellationToken) {
+        let mut alarms = self.alarms();
         loop {
-            // At once: one that does not answer keeps nobody waiting.
-            let looks = alarms.iter_mut().map(|(id, alarm)| self.look(*id, alarm));
-            futures_util::future::join_all(looks).await;
-            self.value_unsettled().await?;
+            self.look_at_all(&mut alarms).await;
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.every) => {}
             }
         }
     }
 
-    async fn look(&self, id: ChainId, alarm: &mut Alarm) {
-        let Some(chain) = self.chains.get(&id) else { return };
-        let reading = match tokio::time::timeout(DEADLINE, self.read(chain)).await {
-            Ok(Ok(reading)) => reading,
-            // What was read before stands: an outage says nothing about a balance.
-            Ok(Err(error)) => {
-                return tracing::debug!(chain_id = id.0, error = causes(&error), "balance unknown");
-            }
-            Err(_) => return tracing::debug!(chain_id = id.0, "balance unknown: no answer"),
-        };
-        if let Some(standing) = alarm.hear(reading.runway, reading.at) {
-            self.tell(chain, standing, &reading);
+    /// What was told of each chain: of none anything yet.
+    pub fn alarms(&self) -> BTreeMap<ChainId, Alarm> {
+        // Nothing is told while all is well, and a rule may still look at it.
+        self.chains.values().for_each(|chain| show_low(chain.config(), false));
+        self.chains.keys().map(|id| (*id, Alarm::new(self.least))).collect()
+    }
+
+    /// One look. What cannot be read is left as it was, whatever it is: an alarm must neither be
+    /// forgotten nor missed for it.
+    pub async fn look_at_all(&self, alarms: &mut BTreeMap<ChainId, Alarm>) {
+        // At once: one that does not answer keeps nobody waiting.
+        let looks = alarms.iter_mut().map(|(id, alarm)| self.look(*id, alarm));
+        futures_util::future::join_all(looks).await;
+        if let Err(error) = self.value_unsettled().await {
+            tracing::error!(%error, "what is not settled yet is unknown");
         }
     }
 
-    async fn read(&self, chain: &ChainClient) -> Result<Reading, ChainError> {
+    async fn look(&self, id: ChainId, alarm: &mut Alarm) {
+        let Some(chain) = self.chains.get(&id) else { return };
+        // What was read before stands: an outage says nothing about a balance.
+        for (what, look) in [
+            ("balance", tokio::time::timeout(DEADLINE, self.read(chain, alarm)).await),
+            ("tokens", tokio::time::timeout(DEADLINE, self.read_tokens(chain)).await),
+        ] {
+            match look {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(chain_id = id.0, what, error = causes(&error), "unknown");
+                }
+                Err(_) => tracing::debug!(chain_id = id.0, what, "unknown: no answer"),
+            }
+        }
+    }
+
+    /// Reads the coin, and tells at once: from the reading on sessions may be refused.
+    async fn read(&self, chain: &ChainClient, alarm: &mut Alarm) -> Result<(), ChainError> {
         let config = chain.config();
         let balance = chain.balance(self.host).await?;
         let estimate = estimate(chain).await?;
         let reading = self.funds.read(config.chain_id, balance, &estimate, self.clock.now());
-        let wallet = |token: &str, amount, decimals| {
-            let labels = [("chain", config.name.clone()), ("token", token.to_owned())];
-            metrics::gauge!("node_wallet_balance", &labels).set(whole(amount, decimals));
-        };
-        let earned = |token: &str, amount, decimals| {
-            let labels = [("chain", config.name.clone()), ("token", token.to_owned())];
-            metrics::gauge!("capstan_ledger_balance", &labels).set(whole(amount, decimals));
-        };
+        if let Some(standing) = alarm.hear(reading.runway, reading.at) {
+            self.tell(chain, standing, &reading);
+        }
         let native = &config.native;
-        wallet(&native.symbol, balance, native.decimals);
+        wallet(config, &native.symbol, balance, native.decimals);
         metrics::gauge!("capstan_runway_settlements", "chain" => config.name.clone())
             .set(whole(U256::from(reading.runway), 0));
+        Ok(())
+    }
+
+    /// Reads tokens and earnings, for the gauges alone. Each for itself: one token that cannot be
+    /// read hides no other.
+    async fn read_tokens(&self, chain: &ChainClient) -> Result<(), ChainError> {
+        let config = chain.config();
+        let native = &config.native;
         let zero = (native.symbol.as_str(), Address::ZERO, native.decimals);
         let tokens = config.tokens.values();
         let tokens = tokens.map(|token| (token.symbol.as_str(), token.address, token.decimals));
+        let mut outcome = Ok(());
         for (symbol, address, decimals) in core::iter::once(zero).chain(tokens) {
             if !address.is_zero() {
-                wallet(symbol, chain.token_balance(address, self.host).await?, decimals);
+                match chain.token_balance(address, self.host).await {
+                    Ok(held) => wallet(config, symbol, held, decimals),
+                    Err(error) => outcome = Err(error),
+                }
             }
-            let held = chain.ledger_balance(self.host, address, BlockTag::Latest).await?;
-            earned(symbol, U256::from(held.base_units()), decimals);
+            match chain.ledger_balance(self.host, address, BlockTag::Latest).await {
+                Ok(held) => earned(config, symbol, U256::from(held.base_units()), decimals),
+                Err(error) => outcome = Err(error),
+            }
         }
-        Ok(reading)
+        outcome
     }
 
     fn tell(&self, chain: &ChainClient, standing: Standing, reading: &Reading) {
@@ -166,6 +190,16 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+fn wallet(config: &ChainConfig, token: &str, amount: U256, decimals: u8) {
+    let labels = [("chain", config.name.clone()), ("token", token.to_owned())];
+    metrics::gauge!("node_wallet_balance", &labels).set(whole(amount, decimals));
+}
+
+fn earned(config: &ChainConfig, token: &str, amount: U256, decimals: u8) {
+    let labels = [("chain", config.name.clone()), ("token", token.to_owned())];
+    metrics::gauge!("capstan_ledger_balance", &labels).set(whole(amount, decimals));
 }
 
 /// Whole units: gauges are floats, and dashboards are read by people.

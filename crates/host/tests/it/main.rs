@@ -9,10 +9,14 @@
 
 mod ceiling;
 mod fixture;
+mod machines;
 mod meter;
+mod node;
 mod outbox;
 mod reference;
 mod session;
+mod settling;
 mod stage;
 mod table;
 mod upstream;
+mod watch;

@@ -69,6 +69,8 @@ CREATE TABLE intents (
     repeat_safe     BOOLEAN NOT NULL DEFAULT FALSE,
     not_before      BIGINT,
     deadline        BIGINT,
+    -- Code the sender runs from then on (EIP-7702).
+    own_code        BYTEA  CHECK (octet_length(own_code) = 20),
     label           TEXT   NOT NULL,
     -- 'included' is told by the flight.
     state           TEXT   NOT NULL DEFAULT 'queued'

@@ -27,7 +27,7 @@ impl EngineStore for PgStore {
             })
             .await?;
         // Of an existing one too: the answer to its first submission may have been lost.
-        self.listener.announce(lane);
+        self.announce(lane);
         Ok(outcome)
     }
 
@@ -95,7 +95,10 @@ impl EngineStore for PgStore {
 
     /// One waiter for each lane and handle: a word wakes one.
     async fn submitted(&self, lane: LaneKey) {
-        self.listener.word_of(lane).await;
+        match &self.listener {
+            Some(listener) => listener.word_of(lane).await,
+            None => core::future::pending().await,
+        }
     }
 
     async fn mined_attempts(&self, lane: LaneKey, nonces: Range<u64>) -> Result<Vec<Attempt>> {

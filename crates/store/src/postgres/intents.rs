@@ -13,7 +13,7 @@ use crate::error::{Result, StoreError};
 use crate::flights::FlightId;
 use crate::intents::{
     Failure, FailureCode, HistoryRow, Inclusion, Intent, IntentFilter, IntentId, IntentOutcome,
-    NewIntent, PAGE, Place,
+    Limits, NewIntent, PAGE, Place,
 };
 use crate::lanes::LaneKey;
 
@@ -49,8 +49,8 @@ async fn insert_new(
     hold_queue(sql, lane).await?;
     let row = sqlx::query(
         "INSERT INTO intents (idempotency_key, chain_id, sender, recipient, value, data, gas_limit,
-                              max_cost, worth, repeat_safe, not_before, deadline, label)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                              max_cost, worth, repeat_safe, not_before, deadline, own_code, label)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (idempotency_key) DO NOTHING RETURNING id",
     )
     .bind(&request.idempotency_key)
@@ -65,6 +65,7 @@ async fn insert_new(
     .bind(request.repeat_safe)
     .bind(request.not_before.map(Sql))
     .bind(request.deadline.map(Sql))
+    .bind(request.own_code.map(Sql))
     .bind(&request.label)
     .fetch_optional(sql)
     .await?;
@@ -111,6 +112,25 @@ pub(super) async fn list_intents(
     .await;
     rows.and_then(|rows| rows.iter().map(read_intent).collect())
         .map_err(StoreError::statement("list intents"))
+}
+
+/// Writes limits to those intents that are queued; gives how many that are.
+pub(super) async fn limit_queued(sql: &mut PgConnection, limits: &[Limits]) -> Result<usize> {
+    let mut changed = 0_u64;
+    for Limits { id, max_cost, worth } in limits {
+        let update = sqlx::query(
+            "UPDATE intents SET max_cost = $2, worth = $3 WHERE id = $1 AND state = 'queued'",
+        );
+        let rows = update
+            .bind(Sql(id.0))
+            .bind(max_cost.map(Sql))
+            .bind(worth.map(Sql))
+            .execute(&mut *sql)
+            .await
+            .map_err(StoreError::statement("change limits"))?;
+        changed = changed.saturating_add(rows.rows_affected());
+    }
+    Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
 /// What happened to an intent beside its attempts, oldest first.
@@ -243,6 +263,7 @@ pub(super) fn read_intent(row: &PgRow) -> sqlx::Result<Intent> {
             repeat_safe: row.try_get("repeat_safe")?,
             not_before: get_option(row, "not_before")?,
             deadline: get_option(row, "deadline")?,
+            own_code: get_option(row, "own_code")?,
             label: row.try_get("label")?,
         },
         state: row.try_get("stands")?,

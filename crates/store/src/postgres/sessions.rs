@@ -7,10 +7,10 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::PgStore;
 use super::columns::{get, get_option};
-use super::intents::{find_by_key, find_intent, insert_intent};
+use super::intents::{find_by_key, find_intent, insert_intent, limit_queued};
 use crate::columns::{Json, Sql};
 use crate::error::{Result, StoreError};
-use crate::intents::{Intent, IntentId, NewIntent};
+use crate::intents::{Intent, IntentId, Limits, NewIntent};
 use crate::lanes::LaneKey;
 use crate::session_store::SessionStore;
 use crate::sessions::{
@@ -26,6 +26,10 @@ impl SessionStore for PgStore {
     async fn intent_by_key(&self, key: &str) -> Result<Option<Intent>> {
         self.read("read an intent", key.to_owned(), |sql, key| Box::pin(find_by_key(sql, key)))
             .await
+    }
+
+    async fn limit_queued(&self, limits: Vec<Limits>) -> Result<usize> {
+        self.write("change limits", limits, |sql, limits| Box::pin(limit_queued(sql, limits))).await
     }
 
     async fn insert_session(&self, new: NewSession) -> Result<SessionInsert> {
@@ -72,7 +76,7 @@ impl SessionStore for PgStore {
             .write("settle a session", input, |sql, input| Box::pin(settle(sql, input)))
             .await?;
         if let (SettleOutcome::Settling(_), Some(lane)) = (outcome, lane) {
-            self.listener.announce(lane);
+            self.announce(lane);
         }
         Ok(outcome)
     }
@@ -113,6 +117,22 @@ impl SessionStore for PgStore {
                 );
                 let rows = rows.bind(&**machine).fetch_all(sql).await;
                 rows.and_then(|rows| rows.iter().map(read_session).collect())
+                    .map_err(StoreError::statement("list sessions"))
+            })
+        })
+        .await
+    }
+
+    async fn sessions_elsewhere(&self) -> Result<Vec<(String, Session)>> {
+        self.read("list sessions", self.machine.clone(), |sql, machine| {
+            Box::pin(async move {
+                let rows = sqlx::query(
+                    "SELECT * FROM sessions
+                     WHERE state IN ('open', 'detached') AND served_by <> $1
+                     ORDER BY served_by, chain_id, opened_at",
+                );
+                let rows = rows.bind(&**machine).fetch_all(sql).await;
+                rows.and_then(|rows| rows.iter().map(read_served).collect())
                     .map_err(StoreError::statement("list sessions"))
             })
         })
@@ -208,6 +228,12 @@ async fn store_voucher(
         None => VoucherOutcome::UnknownSession,
         Some((_, session)) if !is_unfinished(session.state) => VoucherOutcome::Closed,
         Some((served_by, _)) if served_by != **machine => VoucherOutcome::Elsewhere,
+        // Stored by this very write, whose commit was not answered.
+        Some((_, session))
+            if session.voucher.as_ref() == Some(signed) && session.tally == *tally =>
+        {
+            VoucherOutcome::Stored
+        }
         Some(_) => VoucherOutcome::NotHigher,
     })
 }
@@ -315,7 +341,7 @@ async fn finish(
 ) -> Result<Transition> {
     match find(sql, key, Lock::Row).await? {
         None => Ok(Transition::Unknown),
-        Some((_, session)) if session.state == SessionState::Settled => Ok(Transition::Done),
+        Some((_, session)) if session.state == SessionState::Settled => Ok(Transition::Already),
         Some(_) => {
             let update = sqlx::query(
                 "UPDATE sessions SET state = 'settled', paid = $4, fee = $5, refund = $6,
@@ -385,15 +411,18 @@ async fn find(
              WHERE chain_id = $1 AND marketplace = $2 AND session_id = $3 FOR NO KEY UPDATE"
         }
     };
-    let read = |row: PgRow| Ok((row.try_get("served_by")?, read_session(&row)?));
     sqlx::query(statement)
         .bind(Sql(key.chain_id))
         .bind(Sql(key.marketplace))
         .bind(Sql(key.session_id))
         .fetch_optional(sql)
         .await
-        .and_then(|row| row.map(read).transpose())
+        .and_then(|row| row.as_ref().map(read_served).transpose())
         .map_err(StoreError::statement("read a session"))
+}
+
+fn read_served(row: &PgRow) -> sqlx::Result<(String, Session)> {
+    Ok((row.try_get("served_by")?, read_session(row)?))
 }
 
 fn read_session(row: &PgRow) -> sqlx::Result<Session> {

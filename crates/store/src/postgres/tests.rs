@@ -39,6 +39,7 @@ fn intent(key: &str) -> NewIntent {
         gas_limit: None,
         max_cost: None,
         worth: None,
+        own_code: None,
         repeat_safe: false,
         not_before: None,
         deadline: None,

@@ -1,8 +1,8 @@
 //! Several hosts with one key: each session is served by one of them, and its settlement is anyone's.
 
 use capstan_store::{
-    Closing, EngineStore, Failure, FailureCode, PgStore, PostgresUrl, SessionState, SessionStore,
-    SettleOutcome, Transition, VoucherOutcome,
+    Closing, EngineStore, Failure, FailureCode, Lead, PgStore, PostgresUrl, SessionState,
+    SessionStore, SettleOutcome, StoreError, Transition, VoucherOutcome,
 };
 use capstan_test_postgres::Server;
 
@@ -57,6 +57,9 @@ async fn a_host_takes_up_its_own_sessions_and_those_under_its_name() {
     };
     assert_eq!(keys(&first).await, [key(1)]);
     assert_eq!(keys(&second).await, [key(2)]);
+    let elsewhere = first.sessions_elsewhere().await.unwrap();
+    let named: Vec<_> = elsewhere.iter().map(|(by, session)| (by.as_str(), session.key)).collect();
+    assert_eq!(named, [("second", key(2))]);
     assert_eq!(first.sessions_in(SessionState::Open).await.unwrap().len(), 2);
     drop(first);
     let replacement = PgStore::connect(&url, "first").await.unwrap();
@@ -89,6 +92,40 @@ async fn whichever_host_follows_a_settlement_it_ends_once() {
     };
     let other = Closing { paid: amount(9), ..closing };
     assert_eq!(second.finish_session(key(1), closing).await.unwrap(), Transition::Done);
-    assert_eq!(first.finish_session(key(1), other).await.unwrap(), Transition::Done);
+    assert_eq!(first.finish_session(key(1), other).await.unwrap(), Transition::Already);
     assert_eq!(first.session(key(1)).await.unwrap().unwrap().closing, Some(closing));
+}
+
+#[tokio::test]
+async fn a_voucher_whose_answer_was_lost_may_be_stored_again_where_it_is_served() {
+    let Some((_server, _, first, second)) = two_hosts().await else { return };
+    assert_eq!(record(&first, 5, 5).await, VoucherOutcome::Stored);
+    assert_eq!(record(&first, 5, 5).await, VoucherOutcome::Stored);
+    assert_eq!(record(&second, 5, 5).await, VoucherOutcome::Elsewhere);
+}
+
+#[tokio::test]
+async fn a_look_sees_everything_and_changes_nothing() {
+    let Some(server) = capstan_test_postgres::start() else { return };
+    let url: PostgresUrl = server.database("capstan").parse().unwrap();
+    let error = PgStore::connect_read_only(&url, "look").await.unwrap_err();
+    assert!(matches!(error, StoreError::SchemaTooOld { found: 0, .. }), "{error}");
+    let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(server.sql("capstan", tables), "0", "a look makes nothing");
+
+    let writer = PgStore::connect(&url, "first").await.unwrap();
+    let look = PgStore::connect_read_only(&url, "look").await.unwrap();
+    writer.insert_session(session(1)).await.unwrap();
+    let fence = fence(&writer).await;
+    assert_eq!(look.sessions_elsewhere().await.unwrap().len(), 1);
+    assert!(look.server_version().await.unwrap().starts_with(char::is_numeric));
+    let owner = Some("engine".to_owned());
+    let lead = Lead { lane: fence.lane, owner, is_leased: true };
+    assert_eq!(look.leads().await.unwrap(), [lead]);
+    let error = look.submit_intent(intent("a")).await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+
+    server.sql("capstan", "INSERT INTO capstan_schema (version) VALUES (999)");
+    let error = PgStore::connect_read_only(&url, "look").await.unwrap_err();
+    assert!(matches!(error, StoreError::SchemaTooNew { found: 999, .. }), "{error}");
 }

@@ -49,6 +49,20 @@ fn a_file_that_is_no_database_is_refused_unharmed() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
+#[test]
+fn a_table_of_another_program_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("capstan.db");
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    sql.execute_batch("CREATE TABLE sessions (id TEXT, user_agent TEXT)").unwrap();
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::ForeignTable { table: "sessions" }), "{error}");
+    let columns: u32 = sql
+        .query_row("SELECT count(*) FROM pragma_table_info('sessions')", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(columns, 2);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn nobody_else_may_read_what_is_stored() {

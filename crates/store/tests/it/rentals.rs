@@ -34,6 +34,8 @@ async fn a_signed_voucher_never_falls() {
     let signed = voucher(key(1).session_id, 10, 4);
     let stored = store.record_signed_voucher(key(1), &signed, &tally(4)).await.unwrap();
     assert_eq!(stored, VoucherOutcome::Stored);
+    let again = store.record_signed_voucher(key(1), &signed, &tally(4)).await.unwrap();
+    assert_eq!(again, VoucherOutcome::Stored, "the same again");
     let lower = voucher(key(1).session_id, 9, 5);
     let refused = store.record_signed_voucher(key(1), &lower, &tally(5)).await.unwrap();
     assert_eq!(refused, VoucherOutcome::NotHigher);

@@ -27,6 +27,7 @@ pub(crate) fn intent(key: &str) -> NewIntent {
         repeat_safe: true,
         not_before: Some(at(5)),
         deadline: None,
+        own_code: Some(Address::repeat_byte(0xcc)),
         label: "settle".to_owned(),
     }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use capstan_base::ChainId;
+use capstan_base::{ChainId, U256};
 use capstan_store::{
-    Closing, Failure, FailureCode, Intent, IntentFilter, SessionInsert, SessionState, SessionStore,
-    SettleOutcome, StoreError, Transition, VoucherOutcome,
+    Closing, Failure, FailureCode, Intent, IntentFilter, Limits, NewIntent, SessionInsert,
+    SessionState, SessionStore, SettleOutcome, Store, StoreError, Transition, VoucherOutcome,
+    all_intents, newest_intents,
 };
 
 use crate::samples::{
@@ -58,7 +59,8 @@ async fn a_voucher_never_falls() {
                 .unwrap()
         };
         assert_eq!(record(10, 4, 4).await, VoucherOutcome::Stored);
-        assert_eq!(record(10, 4, 4).await, VoucherOutcome::NotHigher, "the same again");
+        assert_eq!(record(10, 4, 4).await, VoucherOutcome::Stored, "the same again");
+        assert_eq!(record(10, 3, 4).await, VoucherOutcome::NotHigher, "another of the same height");
         assert_eq!(record(9, 5, 5).await, VoucherOutcome::NotHigher, "less money");
         assert_eq!(record(10, 9, 4).await, VoucherOutcome::NotHigher, "only its own token count");
         assert_eq!(record(11, 5, 3).await, VoucherOutcome::NotHigher, "smaller tally");
@@ -168,7 +170,7 @@ async fn closing_figures_are_kept_once_from_any_state() {
         assert_eq!(store.finish_session(key(1), closing()).await.unwrap(), Transition::Done);
         let mut other = closing();
         other.paid = amount(1);
-        assert_eq!(store.finish_session(key(1), other).await.unwrap(), Transition::Done);
+        assert_eq!(store.finish_session(key(1), other).await.unwrap(), Transition::Already);
         let settled = store.sessions_in(SessionState::Settled).await.unwrap();
         assert_eq!(settled.len(), 1);
         assert_eq!(settled[0].closing, Some(closing()));
@@ -177,4 +179,44 @@ async fn closing_figures_are_kept_once_from_any_state() {
         assert_eq!(outbox(&store).await, []);
     })
     .await;
+}
+
+#[tokio::test]
+async fn limits_of_a_queued_intent_can_be_changed_and_of_no_other() {
+    each_with_session(async |store| {
+        let settling = store.settle_session(key(1), "ended", Some(intent("1"))).await.unwrap();
+        let SettleOutcome::Settling(queued) = settling else { panic!("{settling:?}") };
+        let signed = store.submit_intent(intent("2")).await.unwrap().id();
+        let fence = fence(&*store).await;
+        let bound = crate::samples::attempt(&[signed], 0, 1);
+        store.record_attempt(fence, bound).await.unwrap();
+        let (max_cost, worth) = (Some(U256::from(77)), None);
+        let limits = [queued, signed].map(|id| Limits { id, max_cost, worth });
+        assert_eq!(store.limit_queued(limits.to_vec()).await.unwrap(), 1);
+        let now = store.intent(queued).await.unwrap().unwrap().request;
+        assert_eq!(now, NewIntent { max_cost, worth, ..intent("1") });
+        assert_eq!(store.intent(signed).await.unwrap().unwrap().request, intent("2"));
+        let listed = store.queued(crate::samples::LANE, None, 9).await.unwrap();
+        assert_eq!(listed[0].request.max_cost, max_cost, "an engine reads it so");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_intent_is_listed_beyond_the_first_page() {
+    let store = Store::open_in_memory().unwrap();
+    let writes = (0..1001).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { store.submit_intent(intent(&n.to_string())).await.unwrap() })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap();
+    }
+    assert_eq!(store.intents(IntentFilter::default()).await.unwrap().len(), 1000);
+    let all = all_intents(&store, IntentFilter::default()).await.unwrap();
+    assert!(all.len() == 1001 && all.is_sorted_by_key(|intent| intent.id));
+    let newest = newest_intents(&store, IntentFilter::default(), 3).await.unwrap();
+    assert_eq!(newest, all[998..]);
+    let failed = IntentFilter { chain_id: Some(ChainId(1)), ..IntentFilter::default() };
+    assert_eq!(all_intents(&store, failed).await.unwrap(), []);
 }

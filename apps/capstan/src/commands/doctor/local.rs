@@ -8,7 +8,7 @@ use capstan_store::Store;
 
 use super::Checks;
 use crate::cli::Global;
-use crate::context::{data_folder, database};
+use crate::context::data_folder;
 
 /// Free bytes below which a busy host may fill the disk within days: a session takes some kilobytes.
 const LITTLE: u64 = 1 << 30;
@@ -47,8 +47,8 @@ fn private(checks: &mut Checks<'_>, path: &Path) {
     }
 }
 
-/// The folder has room and the database is whole.
-pub(super) async fn data(checks: &mut Checks<'_>, global: &Global, account: Option<Address>) {
+/// The folder has room.
+pub(super) fn disk(checks: &mut Checks<'_>, global: &Global) {
     let folder = match data_folder(global) {
         Ok(folder) => folder,
         Err(error) => return checks.fail("data", format!("{error:#}"), "name a place with --data"),
@@ -72,8 +72,12 @@ pub(super) async fn data(checks: &mut Checks<'_>, global: &Global, account: Opti
         }
         Err(error) => checks.warn("disk", format!("unknown: {error}"), ""),
     }
-    let Some(account) = account else { return };
-    let path = database(&folder, account);
+}
+
+/// This machine's own database is whole.
+pub(super) async fn database(checks: &mut Checks<'_>, global: &Global, account: Option<Address>) {
+    let (Some(account), Ok(folder)) = (account, data_folder(global)) else { return };
+    let path = crate::context::database(&folder, account);
     if !path.exists() {
         return checks.ok("database", format!("none yet; it will be {}", path.display()));
     }

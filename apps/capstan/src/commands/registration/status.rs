@@ -1,6 +1,6 @@
 //! `capstan registration status`: what each chain says of this host.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use capstan_base::Address;
 use capstan_chain::ChainClient;
 use capstan_store::SessionStore;
@@ -55,11 +55,15 @@ pub async fn run(args: StatusArgs, global: &Global, output: &Output) -> Result<(
         }
     }
     output.answer(lines.join("\n"), &json!(values));
+    end(unreadable, chains.len())
+}
+
+/// How it went, as an exit code tells it: what was read of no chain is nothing done.
+fn end(unreadable: usize, all: usize) -> Result<()> {
     match unreadable {
         0 => Ok(()),
-        some => {
-            Err(PartialError(format!("{some} of {} chains cannot be read", chains.len())).into())
-        }
+        none if none == all => bail!("no chain can be read"),
+        some => Err(PartialError(format!("{some} of {all} chains cannot be read")).into()),
     }
 }
 
@@ -149,4 +153,16 @@ fn offer_value(chain: &ChainClient, offer: &Listed) -> Value {
         "output_per_million": offer.price.output,
         "serving": offer.serving,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_chain_read_is_a_failure_and_some_is_a_part() {
+        assert!(end(0, 1).is_ok());
+        assert!(!end(1, 1).unwrap_err().is::<PartialError>());
+        assert!(end(1, 2).unwrap_err().is::<PartialError>());
+    }
 }

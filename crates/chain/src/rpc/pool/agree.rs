@@ -1,22 +1,23 @@
-//! Answers that one endpoint alone is not believed: that something is not there, and numbers that
-//! do harm if they are wrong.
+//! Answers that one endpoint alone is not believed: what is there, what it says, and that something
+//! is not there.
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::RpcError;
 use crate::rpc::fault::RpcFault;
-use crate::rpc::pool::RpcPool;
 use crate::rpc::pool::open::{Open, shaped};
-
-/// Endpoints that must say the same before it is believed that something is not there.
-const VOICES: usize = 2;
+use crate::rpc::pool::tally::{About, Decision, Tally};
+use crate::rpc::pool::{RpcPool, VOICES};
+use crate::rpc::select::{Candidate, Standing};
+use crate::types::Bytes;
 
 /// How many endpoints stand behind a "there is none".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voices {
-    /// One: no other is configured, or no other that is in step answered.
+    /// One: no other is configured.
     Single,
     /// Two, both in step with the chain's head.
     Agreed,
@@ -25,9 +26,9 @@ pub enum Voices {
 /// What was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// Some endpoint has it.
+    /// It is there. Two endpoints say the same of it, or one if no other answers for long.
     Yes(T),
-    /// None that answered has it.
+    /// It is not there.
     No(Voices),
 }
 
@@ -41,101 +42,156 @@ impl<T> Found<T> {
     }
 }
 
+/// What running a call gave: a contract's refusal is an answer like any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ran<R> {
+    Result(R),
+    Revert(Bytes),
+}
+
 impl RpcPool {
-    /// Looks for things of which an endpoint may lack some that others have. What any endpoint
-    /// shows is there; what is not there, two endpoints in step have to say, as far as two answer.
+    /// Looks for things of which an endpoint may lack some that others have, or tell otherwise.
     /// `read` makes of a result what is looked for, `None` if it is none after all, or says what is
-    /// wrong with it: then that endpoint has not answered.
+    /// wrong with it: then that endpoint has not answered. `alike` tells whether two say the same.
+    ///
+    /// Two endpoints are asked at once, further ones for what those two leave open. Two that say
+    /// the same decide. "There is none" counts from endpoints in step alone.
     ///
     /// # Errors
-    /// For each request that no endpoint answered, or only such as are not in step, without it.
+    /// [`RpcError::Disagreement`] if no two say the same. [`RpcError::Unconfirmed`] if one alone
+    /// answers although others should: see [`crate::rpc::PoolOptions::silence`]. Else that of the
+    /// endpoints, if none answers.
     pub(crate) async fn find_many<R: DeserializeOwned, T>(
         &self,
         method: &'static str,
         params: Vec<Value>,
         read: impl Fn(usize, R) -> Result<Option<T>, &'static str>,
+        alike: impl Fn(&T, &T) -> bool,
     ) -> Vec<Result<Found<T>, RpcError>> {
-        let mut voices = vec![0_usize; params.len()];
+        let read = |index, answer: Result<Box<RawValue>, RpcFault>| {
+            let result = answer.and_then(|raw| shaped::<Option<R>>(&raw))?;
+            result.map_or(Ok(None), |result| read(index, result).map_err(RpcFault::Garbled))
+        };
+        self.agree_many(method, params, About::Past, read, alike).await
+    }
+
+    /// The same for calls that are run without effect. What two endpoints in step say alike is what
+    /// it gives, a revert as well as a result.
+    pub(crate) async fn run_many<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Vec<Value>,
+        alike: impl Fn(&Ran<R>, &Ran<R>) -> bool,
+    ) -> Vec<Result<Ran<R>, RpcError>> {
+        let read = |_, answer: Result<Box<RawValue>, RpcFault>| match answer {
+            Ok(raw) => Ok(Some(Ran::Result(shaped::<R>(&raw)?))),
+            Err(RpcFault::Answer(error)) => match error.revert() {
+                Some(data) => Ok(Some(Ran::Revert(data))),
+                None => Err(RpcFault::Answer(error)),
+            },
+            Err(fault) => Err(fault),
+        };
+        let found = self.agree_many(method, params, About::State, read, alike).await;
+        let ran = |found| match found {
+            Found::Yes(ran) => Ok(ran),
+            Found::No(_) => Err(RpcError::Unconfirmed { method }),
+        };
+        found.into_iter().map(|found| found.and_then(ran)).collect()
+    }
+
+    async fn agree_many<T>(
+        &self,
+        method: &'static str,
+        params: Vec<Value>,
+        about: About,
+        read: impl Fn(usize, Result<Box<RawValue>, RpcFault>) -> Result<Option<T>, RpcFault>,
+        alike: impl Fn(&T, &T) -> bool,
+    ) -> Vec<Result<Found<T>, RpcError>> {
+        let order = self.order().await;
+        let mut tallies: Vec<Tally<T>> = params.iter().map(|_| Tally::default()).collect();
         let mut open = Open::new(method, params);
-        for candidate in self.order().await {
-            let heard = |index: usize| voices.get(index).copied().unwrap_or(0);
-            if candidate.is_last_resort() && open.open().all(|index| heard(index) > 0) {
+        for group in groups(&order) {
+            let (said, asked) = (&tallies, &open);
+            let asks = group.iter().filter_map(|candidate| {
+                let endpoint = self.endpoint(*candidate)?;
+                let wanted = |index: usize| {
+                    said.get(index).is_some_and(|tally| tally.wants(*candidate, about))
+                };
+                Some(async move { (*candidate, endpoint, asked.ask(endpoint, wanted).await) })
+            });
+            for (candidate, endpoint, answers) in join_all(asks).await {
+                if answers.is_empty() {
+                    continue;
+                }
+                let mut is_silent = false;
+                for (index, answer) in answers {
+                    let Some(tally) = tallies.get_mut(index) else { continue };
+                    let decided = match read(index, answer) {
+                        Ok(Some(shown)) => tally.shows(candidate, shown, &alike),
+                        Ok(None) if candidate.has_voice() => tally.lacks(candidate),
+                        Ok(None) => {
+                            let fault = RpcFault::Garbled("is not in step with the others");
+                            open.failed(index, endpoint, fault);
+                            None
+                        }
+                        Err(fault) => {
+                            is_silent = true;
+                            open.failed(index, endpoint, fault);
+                            None
+                        }
+                    };
+                    if let Some(found) = decided {
+                        open.settle(index, Ok(found));
+                    }
+                }
+                endpoint.heard(!is_silent);
+            }
+            if open.open().next().is_none() {
                 break;
             }
-            let Some(endpoint) = self.endpoint(candidate) else { continue };
-            let wanted = |index| !candidate.has_voice() || heard(index) < VOICES;
-            for (index, answer) in open.ask(endpoint, wanted).await {
-                let found = answer.and_then(|raw| match shaped::<Option<R>>(&raw)? {
-                    Some(result) => read(index, result).map_err(RpcFault::Garbled),
-                    None => Ok(None),
-                });
-                match found {
-                    Ok(Some(found)) => open.settle(index, Ok(Found::Yes(found))),
-                    Ok(None) if candidate.has_voice() => {
-                        if let Some(voices) = voices.get_mut(index) {
-                            *voices = voices.saturating_add(1);
-                        }
-                    }
-                    Ok(None) => {
-                        let fault = RpcFault::Garbled("is not in step with the others");
-                        open.failed(index, endpoint, fault);
-                    }
-                    Err(fault) => open.failed(index, endpoint, fault),
-                }
-            }
         }
-        for (index, voices) in voices.into_iter().enumerate() {
-            let voices = match voices {
-                0 => continue,
-                1 => Voices::Single,
-                _ => Voices::Agreed,
+        self.note_silent(&order);
+        for (index, tally) in tallies.into_iter().enumerate() {
+            let decision = tally
+                .decide(self.inner.endpoints.len(), |speaker| self.is_awaited(&order, speaker));
+            let result = match decision {
+                Decision::Nobody => continue,
+                Decision::Found(found) => Ok(found),
+                Decision::Unconfirmed => Err(RpcError::Unconfirmed { method }),
+                Decision::Disagreement => Err(RpcError::Disagreement { method }),
             };
             if open.open().any(|unsettled| unsettled == index) {
-                open.settle(index, Ok(Found::No(voices)));
+                open.settle(index, result);
             }
         }
         open.finish(self.all_wrong())
     }
 
-    /// Asks two endpoints in step at once, and further ones while those heard are not `enough`.
-    /// Gives at least one answer; the caller makes of them what does least harm.
-    ///
-    /// # Errors
-    /// As [`RpcPool::call`], if no endpoint in step answers and no other does either.
-    pub(crate) async fn voices<R: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        params: Value,
-        enough: impl Fn(&[R]) -> bool,
-    ) -> Result<Vec<R>, RpcError> {
-        let order = self.order().await;
-        let mut in_step = order
-            .into_iter()
-            .filter(|found| found.has_voice() && !found.is_last_resort())
-            .filter_map(|candidate| self.endpoint(candidate));
-        let mut asked = FuturesUnordered::new();
-        let mut answers = Vec::new();
-        loop {
-            let wanted = match VOICES.saturating_sub(answers.len()) {
-                0 if enough(&answers) => break,
-                0 => 1,
-                more => more,
-            };
-            while asked.len() < wanted {
-                let Some(endpoint) = in_step.next() else { break };
-                asked.push(endpoint.ask(method, &params));
-            }
-            match asked.next().await {
-                None => break,
-                Some(answer) => {
-                    answers.extend(answer.ok().and_then(|raw| shaped::<R>(&raw).ok()));
-                }
+    /// Notes who could not be asked: those that rest, and those of another chain.
+    fn note_silent(&self, order: &[Candidate]) {
+        for (index, endpoint) in self.inner.endpoints.iter().enumerate() {
+            let place = order.iter().find(|candidate| candidate.index == index);
+            if place.is_none() || endpoint.cooling().is_some() {
+                endpoint.heard(false);
             }
         }
-        drop(asked);
-        if answers.is_empty() {
-            answers.push(self.call(method, params).await?);
-        }
-        Ok(answers)
     }
+
+    /// True if there is another endpoint beside the speaker that may yet confirm or deny: one that is
+    /// neither behind nor far ahead, and has not been silent for long.
+    fn is_awaited(&self, order: &[Candidate], speaker: usize) -> bool {
+        self.inner.endpoints.iter().enumerate().any(|(index, endpoint)| {
+            let place = order.iter().find(|candidate| candidate.index == index);
+            let has_voice = place.is_none_or(Candidate::has_voice);
+            index != speaker && has_voice && !endpoint.is_silent_for_long()
+        })
+    }
+}
+
+/// The first two that are in step and well together, everybody else alone.
+fn groups(order: &[Candidate]) -> Vec<&[Candidate]> {
+    let is_good = |found: &&Candidate| found.standing == Standing::InStep && !found.rests;
+    let first = order.iter().take_while(is_good).take(VOICES).count();
+    let (together, alone) = order.split_at_checked(first).unwrap_or((order, &[]));
+    core::iter::once(together).chain(alone.chunks(1)).collect()
 }

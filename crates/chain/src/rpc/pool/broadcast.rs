@@ -6,7 +6,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tracing::debug;
 
-use crate::rpc::outcome::SendOutcome;
+use crate::rpc::endpoint::Endpoint;
+use crate::rpc::outcome::{Heard, SendOutcome};
 use crate::rpc::pool::RpcPool;
 use crate::types::Bytes;
 
@@ -20,43 +21,59 @@ impl RpcPool {
 
     /// The same for many, batched where an endpoint takes batches. One outcome per transaction, in
     /// their order; an endpoint gets them in this order too. Returns as soon as each is with some
-    /// endpoint, or every endpoint has answered.
+    /// endpoint, or every endpoint that does not rest has answered: who was down a moment ago may
+    /// keep everybody waiting for a deadline, and gets them in the background.
     pub async fn send_raw_many(&self, raw: &[Bytes]) -> Vec<SendOutcome> {
         let params: Arc<[Value]> = raw.iter().map(|raw| json!([raw])).collect();
-        let mut sends: FuturesUnordered<_> = self
-            .inner
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wrong_chain().is_none() || endpoint.cooling().is_none())
-            .map(|endpoint| {
-                let (endpoint, params) = (Arc::clone(endpoint), Arc::clone(&params));
-                tokio::spawn(async move {
-                    let answers = endpoint.ask_many("eth_sendRawTransaction", &params).await;
-                    let outcome = |answer: Result<_, _>| match answer {
-                        Ok(_hash) => SendOutcome::Accepted,
-                        Err(fault) => {
-                            debug!(endpoint = %endpoint.url(), %fault, "broadcast not accepted");
-                            SendOutcome::from_fault(&fault)
-                        }
-                    };
-                    answers.into_iter().map(outcome).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        let mut best: Vec<Option<SendOutcome>> = vec![None; raw.len()];
-        while let Some(sent) = sends.next().await {
-            let interrupted = || SendOutcome::Unknown("broadcast was interrupted".to_owned());
-            let outcomes = sent.unwrap_or_else(|_| vec![interrupted(); raw.len()]);
-            for (best, outcome) in best.iter_mut().zip(outcomes) {
-                if best.as_ref().is_none_or(|best| outcome.rank() < best.rank()) {
-                    *best = Some(outcome);
+        let (mut awaited, mut beside) = (FuturesUnordered::new(), FuturesUnordered::new());
+        for endpoint in &self.inner.endpoints {
+            let rested = endpoint.cooling().is_some();
+            if rested && endpoint.wrong_chain().is_some() {
+                continue;
+            }
+            let (endpoint, params) = (Arc::clone(endpoint), Arc::clone(&params));
+            let send = tokio::spawn(async move { deliver(&endpoint, &params, rested).await });
+            if rested { beside.push(send) } else { awaited.push(send) }
+        }
+        if awaited.is_empty() {
+            awaited = core::mem::take(&mut beside);
+        }
+        let mut best: Vec<Option<Heard>> = vec![None; raw.len()];
+        loop {
+            let sent = tokio::select! {
+                // What they said already counts, whoever said it first.
+                biased;
+                Some(sent) = beside.next() => sent,
+                sent = awaited.next() => match sent {
+                    Some(sent) => sent,
+                    None => break,
+                },
+            };
+            let interrupted = || vec![Heard::nothing("broadcast was interrupted"); raw.len()];
+            let heard = sent.unwrap_or_else(|_| interrupted());
+            for (best, heard) in best.iter_mut().zip(heard) {
+                if best.as_ref().is_none_or(|best| heard.outranks(best)) {
+                    *best = Some(heard);
                 }
             }
-            if best.iter().flatten().filter(|outcome| outcome.is_delivered()).count() == raw.len() {
+            let delivered = best.iter().flatten().filter(|best| best.outcome.is_delivered());
+            if delivered.count() == raw.len() {
                 break;
             }
         }
         let nobody = || SendOutcome::Unknown("no endpoint serves this chain".to_owned());
-        best.into_iter().map(|outcome| outcome.unwrap_or_else(nobody)).collect()
+        best.into_iter().map(|best| best.map_or_else(nobody, |best| best.outcome)).collect()
     }
+}
+
+async fn deliver(endpoint: &Endpoint, params: &[Value], rested: bool) -> Vec<Heard> {
+    let answers = endpoint.ask_many("eth_sendRawTransaction", params).await;
+    let heard = |answer: Result<_, _>| match answer {
+        Ok(_hash) => Heard::accepted(),
+        Err(fault) => {
+            debug!(endpoint = %endpoint.url(), %fault, "broadcast not accepted");
+            Heard::from_fault(&fault, rested)
+        }
+    };
+    answers.into_iter().map(heard).collect()
 }

@@ -204,6 +204,29 @@ fn the_share_of_each_stays_within_its_own_budget() {
     assert_eq!(tx.fees.max_fee(), 20);
 }
 
+#[test]
+fn what_changes_the_accounts_code_goes_alone_and_its_replacement_too() {
+    let mut lane = lane_with(BatchPolicy::default());
+    let code = Some(Address::repeat_byte(0x5b));
+    lane.step(intent(1));
+    lane.step(intent_of(2, |request| request.own_code = code));
+    assert_eq!(estimates(&lane.step(view(10, 5))), [ids([1]), ids([2])]);
+    fly(&mut lane, ids([1]));
+    let codes = |effects: &[Effect]| {
+        let code = |effect: &Effect| match effect {
+            Effect::Sign { tx, intents, .. } if intents[..] == [IntentId(2)] => Some(tx.own_code),
+            _ => None,
+        };
+        effects.iter().filter_map(code).collect::<Vec<_>>()
+    };
+    let effects = lane.step(Event::Estimated(ids([2]), Some(GAS)));
+    assert_eq!(codes(&effects), [code]);
+    let fees = capstan_chain::Fees::Eip1559 { max_fee: 21, priority_fee: 1 };
+    let signed = SignedTransaction { raw: Bytes::new(), hash: B256::repeat_byte(7) };
+    lane.step(Event::Recorded { nonce: 6, flight: FlightId(8), signed, fees, voids: false });
+    assert_eq!(codes(&lane.step(view(20, 6))), [code]);
+}
+
 fn pairs() -> Lane {
     lane_with(BatchPolicy { max_items: 2, ..BatchPolicy::default() })
 }

@@ -138,7 +138,7 @@ impl SessionActor {
         let Some(chain) = self.context.chains.get(&self.key.chain_id) else { return false };
         self.refreshed = Some(now);
         let before = self.meter.deposit();
-        match chain.session(self.key.session_id, BlockTag::Latest).await {
+        match chain.session_of(&self.key, BlockTag::Latest).await {
             Ok(state) => {
                 if let Some(deposit) = self.terms.deposit.checked_add(state.top_up) {
                     self.meter.set_deposit(deposit.max(self.meter.deposit()));

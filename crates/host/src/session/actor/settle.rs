@@ -2,9 +2,12 @@
 
 use core::time::Duration;
 
+use capstan_base::Amount;
+use capstan_store::StoreError;
 use capstan_wire::session::{EndReason, FinishReason, FromHost};
 
 use super::SessionActor;
+use crate::settlement::claim_of;
 
 /// Pause between tries to write the outbox. The disk may be full for a while; the voucher is
 /// stored already, and a restart would settle it too.
@@ -18,28 +21,37 @@ impl SessionActor {
         }
         self.send(FromHost::Ended { reason });
         self.drop_connection();
-        let claim = self.meter.claim();
-        let newest = self.meter.newest().cloned();
-        loop {
-            match self
-                .context
-                .outbox
-                .end(self.key, &self.terms, newest.as_ref(), claim, reason)
-                .await
-            {
-                Ok(()) => break,
+        let claim = loop {
+            match self.end(reason).await {
+                Ok(claim) => break claim,
                 Err(error) => {
                     tracing::error!(%error, "settlement not stored; trying again");
                     tokio::time::sleep(RETRY).await;
                 }
             }
-        }
+        };
         tracing::info!(
             reason = reason.as_str(),
             tokens = self.meter.tally().tokens(),
             %claim,
             "session ended"
         );
+    }
+
+    /// Puts the settlement in the outbox, and tells what it claims: by the newest voucher of the meter,
+    /// or by a higher one in the store, whose write was made and its answer lost.
+    async fn end(&mut self, reason: EndReason) -> Result<Amount, StoreError> {
+        let (mut newest, mut claim) = (self.meter.newest().cloned(), self.meter.claim());
+        if let Some(record) = self.context.store.session(self.key).await?
+            && let Some(stored) = &record.voucher
+            && stored.voucher.amount > self.meter.signed()
+        {
+            claim = claim.max(claim_of(&record));
+            newest = record.voucher;
+        }
+        let outbox = &self.context.outbox;
+        outbox.end(self.key, &self.terms, newest.as_ref(), claim, reason).await?;
+        Ok(claim)
     }
 
     /// Stores the tally under a ceiling, which states none: it bounds the claim after a crash.

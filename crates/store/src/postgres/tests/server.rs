@@ -125,3 +125,14 @@ async fn sessions_of_a_single_chain_node_are_kept() {
     assert_eq!(server.sql("capstan", indexed), "single_chain_sessions");
     assert_eq!(server.sql("capstan", "SELECT count(*) FROM sessions"), "0");
 }
+
+#[tokio::test]
+async fn a_table_of_another_program_is_left_alone() {
+    let Some(server) = capstan_test_postgres::start() else { return };
+    let url = url(&server);
+    server.sql("capstan", "CREATE TABLE sessions (id TEXT, user_agent TEXT)");
+    let error = PgStore::connect(&url, "a").await.unwrap_err();
+    assert!(matches!(error, StoreError::ForeignTable { table: "sessions" }), "{error}");
+    let tables = "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(server.sql("capstan", tables), "sessions");
+}
