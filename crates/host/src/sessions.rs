@@ -14,6 +14,7 @@ use capstan_wire::session::EndReason;
 use capstan_wire::{ApiError, ErrorCode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use tracing::Instrument as _;
 

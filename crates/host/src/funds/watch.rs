@@ -54,6 +54,8 @@ impl Watch {
 
     /// What was told of each chain: of none anything yet.
     pub fn alarms(&self) -> BTreeMap<ChainId, Alarm> {
+        // Nothing is told while all is well, and a rule may still look at it.
+        self.chains.values().for_each(|chain| show_low(chain.config(), false));
         self.chains.keys().map(|id| (*id, Alarm::new(self.least))).collect()
     }
 

@@ -48,6 +48,7 @@ impl Sessions {
         let before: BTreeSet<_> = self.running().keys().copied().collect();
         for record in self.store().sessions_served().await? {
             let key = record.key;
+            let span = self.span(key, &record.terms);
             if before.contains(&key) || self.running().contains_key(&key) {
                 continue;
             }
