@@ -16,8 +16,6 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use tracing::Instrument as _;
-
 use crate::admission::{Admission, Admitted, Claim};
 use crate::funds::Funds;
 use crate::meter::Meter;

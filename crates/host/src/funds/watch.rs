@@ -41,8 +41,6 @@ impl Watch {
     /// Looks at every chain, again and again, until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         let mut alarms = self.alarms();
-        // Nothing is told while all is well, and a rule may still look at it.
-        self.chains.values().for_each(|chain| show_low(chain.config(), false));
         loop {
             self.look_at_all(&mut alarms).await;
             tokio::select! {

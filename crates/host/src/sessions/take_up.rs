@@ -52,7 +52,6 @@ impl Sessions {
             if before.contains(&key) || self.running().contains_key(&key) {
                 continue;
             }
-            let span = self.span(key, &record.terms);
             match self.go_on(record).await {
                 Ok(TakenUp::Running(_)) => resumed += 1,
                 Ok(TakenUp::Over(_)) => {}
