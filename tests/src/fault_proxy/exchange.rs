@@ -162,9 +162,6 @@ impl Shared {
         let mut request = entry.clone();
         let method = request["method"].as_str().unwrap_or_default().to_owned();
         if let Some(params) = request["params"].as_array_mut() {
-            if method == "eth_estimateGas" && params.len() == 1 {
-                params.push(json!("latest"));
-            }
             for param in params {
                 let behind = match param.as_str() {
                     Some("latest" | "pending") => Some(head),

@@ -107,7 +107,7 @@ impl ChainClient {
         let request = json!([{
             "from": from, "to": call.to, "value": call.value, "data": call.data,
             "authorizationList": authorizations,
-        }]);
+        }, "latest"]);
         match self.pool.call::<U64>("eth_estimateGas", request).await {
             Ok(gas) => Ok(GasEstimate::Gas(gas.to())),
             Err(RpcError::Refused { revert: Some(data), .. }) => Ok(GasEstimate::Revert(data)),

@@ -51,15 +51,16 @@ impl ChainClient {
         })
     }
 
-    /// The same for many calls at once, each as if it were the next: one result per call, in their
-    /// order. That a call would revert is what two endpoints say, as with
+    /// The same for many calls at once, each as if it were the next of the newest block: one result per
+    /// call, in their order. Not of the pending block, which some nodes take if none is named: they make
+    /// it anew for each question, of everything that waits. That a call would revert is what two endpoints say, as with
     /// [`ChainClient::receipts`], since an intent may be given up for it; gas is one's word.
     pub async fn estimate_many(
         &self,
         from: Address,
         calls: &[Call],
     ) -> Vec<Result<GasEstimate, ChainError>> {
-        let request = |call: &Call| json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }]);
+        let request = |call: &Call| json!([{ "from": from, "to": call.to, "value": call.value, "data": call.data }, "latest"]);
         let params: Vec<_> = calls.iter().map(request).collect();
         let mut estimates = self.pool.call_many::<U64>(ESTIMATE, params.clone()).await;
         if !self.pool.is_single() {
@@ -105,7 +106,7 @@ impl ChainClient {
     pub async fn estimate_creation(&self, from: Address, code: &Bytes) -> Result<u64, ChainError> {
         let gas: U64 = self
             .pool
-            .call("eth_estimateGas", json!([{ "from": from, "data": code }]))
+            .call(ESTIMATE, json!([{ "from": from, "data": code }, "latest"]))
             .await
             .map_err(|error| self.failed("estimating gas", error))?;
         Ok(gas.to())
