@@ -111,7 +111,12 @@ impl Story {
             true => String::new(),
             false => format!("; {} wei spent on tries that did not do it", self.intent.spent),
         };
-        format!("  terms    {cost}; {worth}; {repeat}{spent}")
+        let code = match request.own_code {
+            None => String::new(),
+            Some(code) if code.is_zero() => "; ends the account's own code".to_owned(),
+            Some(code) => format!("; the account runs the code at {code} from then on"),
+        };
+        format!("  terms    {cost}; {worth}; {repeat}{code}{spent}")
     }
 
     fn end(&self) -> String {
