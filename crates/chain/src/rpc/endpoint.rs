@@ -4,6 +4,7 @@ mod batch;
 
 use core::ops::Range;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -30,6 +31,34 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// endpoint was away.
 const LEAP: u64 = 1_000;
 
+/// A row of silence lasts through pauses so many times as long as the silence that counts.
+const LONGEST_PAUSE: u32 = 20;
+
+/// A kind of question: an endpoint may never answer one kind, and others always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Question {
+    method: &'static str,
+    /// Of the block it is about, where it names one.
+    tag: &'static str,
+}
+
+impl Question {
+    /// Whatever it is.
+    const ANY: Self = Self { method: "", tag: "" };
+
+    /// The kind of these requests, which are all of one.
+    pub(crate) fn of(method: &'static str, params: &[Value]) -> Self {
+        let named = params.first().and_then(Value::as_array).and_then(|params| params.last());
+        let tag = match named.and_then(Value::as_str) {
+            Some("latest") => "latest",
+            Some("safe") => "safe",
+            Some("finalized") => "finalized",
+            _ => "",
+        };
+        Self { method, tag }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Health {
     /// Failures since the last success.
@@ -43,7 +72,7 @@ struct Health {
     /// It takes no batches until then.
     no_batches: Option<Instant>,
     /// First and last time in a row that it did not say what two endpoints have to say.
-    silent: Option<(Instant, Instant)>,
+    silent: BTreeMap<Question, (Instant, Instant)>,
 }
 
 #[derive(Debug)]
@@ -128,22 +157,29 @@ impl Endpoint {
         self.health().wrong_chain.map(ChainId)
     }
 
-    /// Records whether it answered when two endpoints had to say something.
-    pub(crate) fn heard(&self, answered: bool) {
+    /// Records whether it answered a question of this kind, which two endpoints had to say something to.
+    pub(crate) fn heard(&self, question: Question, answered: bool) {
         let (now, mut health) = (Instant::now(), self.health());
-        // Long ago is no row: it was not asked since.
-        let is_row = |at: &(Instant, Instant)| now.duration_since(at.1) < self.options.silence;
-        health.silent = match health.silent.filter(is_row) {
-            _ if answered => None,
-            Some((first, _)) => Some((first, now)),
-            None => Some((now, now)),
-        };
+        for question in [question, Question::ANY] {
+            if answered {
+                health.silent.remove(&question);
+                continue;
+            }
+            let row = health.silent.entry(question).or_insert((now, now));
+            // Long ago is no row: it was not asked since.
+            if now.duration_since(row.1) > self.options.silence.saturating_mul(LONGEST_PAUSE) {
+                row.0 = now;
+            }
+            row.1 = now;
+        }
     }
 
-    /// True if it has not answered such a thing for so long that nobody waits for it any more.
-    pub(crate) fn is_silent_for_long(&self) -> bool {
-        let silent = self.health().silent;
-        silent.is_some_and(|(first, _)| first.elapsed() >= self.options.silence)
+    /// True if it has not answered such a question for so long that nobody waits for it any more. Others
+    /// it may answer: a node without old state, or one whose plan lacks a method.
+    pub(crate) fn is_silent_for_long(&self, question: Question) -> bool {
+        let health = self.health();
+        let rows = [question, Question::ANY].map(|question| health.silent.get(&question).copied());
+        rows.into_iter().flatten().any(|(first, _)| first.elapsed() >= self.options.silence)
     }
 
     /// Asks once, after making sure of the chain id. Health is updated by what comes back.

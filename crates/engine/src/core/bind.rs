@@ -1,7 +1,7 @@
 //! From an estimate to a nonce, or to the end of an intent that would revert.
 
 use capstan_base::{Address, U256};
-use capstan_chain::TxFields;
+use capstan_chain::{Call, TxFields};
 use capstan_store::{Failure, FailureCode, Intent, IntentId};
 
 use super::effect::{Alert, Effect};
@@ -17,8 +17,24 @@ use crate::chain::Estimate;
 /// on demand. Where blocks come, two looks at distinct heads do.
 const REVERTS_ON_ONE_HEAD: u32 = 3;
 
+/// Blocks by which what is read may be newer than the head it is read with.
+const READ_SKEW_BLOCKS: u64 = 2;
+
 /// Doublings of the margin of what runs out of gas again and again.
 const MOST_DOUBLINGS: u32 = 5;
+
+/// Where nobody has the state of final blocks any more, an effect that was there before a block that is
+/// final now, and is there still, is there for good. Any answer but silence begins anew.
+fn settle_unread(answer: Answer, seen_at: &mut Option<u64>, view: Option<&View>) -> Answer {
+    let (Answer::Unread, Some(view)) = (answer, view) else {
+        *seen_at = seen_at.filter(|_| answer == Answer::Unavailable);
+        return answer;
+    };
+    // Newer blocks than the head may have been asked.
+    let seen_at = *seen_at.get_or_insert(view.head.number.saturating_add(READ_SKEW_BLOCKS));
+    let is_final = view.final_height.is_some_and(|height| height >= seen_at);
+    if is_final { Answer::Done } else { Answer::Unread }
+}
 
 /// What a transaction of these makes of the account's code; only one that goes alone can.
 pub(super) fn own_code(intents: &[Intent]) -> Option<Address> {
@@ -34,7 +50,8 @@ impl Lane {
     ) -> Vec<Effect> {
         self.estimates = self.estimates.saturating_sub(1);
         let Some(view) = self.view.clone() else { return Vec::new() };
-        let is_shared = ids.len() > 1;
+        // What was not answered may not be answered for the next one either.
+        let is_shared = ids.len() > 1 && estimate.is_some();
         let views = self.views;
         ids.retain(|id| self.queue.contains_key(id));
         for id in &ids {
@@ -60,7 +77,7 @@ impl Lane {
                 Vec::new()
             }
             (Some(Estimate::Gas { gas, rollup_fee }), _) => {
-                self.bind(&ids, Expected { gas, most: None, rollup_fee }, &view)
+                self.bind(&ids, None, Expected { gas, most: None, rollup_fee }, &view)
             }
         };
         if is_shared {
@@ -104,17 +121,19 @@ impl Lane {
     /// The call would revert, or has; now it is known whether that is because its effect is there.
     pub(super) fn asked(&mut self, id: IntentId, answer: Answer) -> Vec<Effect> {
         let views = self.views;
+        let view = self.view.clone();
         let Some(waiting) = self.queue.get_mut(&id) else {
             self.asked_of_flight(id, answer);
             return Vec::new();
         };
+        let answer = settle_unread(answer, &mut waiting.seen_done_at, view.as_ref());
         waiting.is_asked = false;
         let failure = match answer {
             Answer::Unavailable => {
                 waiting.hold_briefly(views);
                 return Vec::new();
             }
-            Answer::NotFinal => {
+            Answer::NotFinal | Answer::Unread => {
                 waiting.hold(views);
                 return Vec::new();
             }
@@ -138,12 +157,14 @@ impl Lane {
     /// A transaction that reverted for good: the next look at it ends its intent.
     fn asked_of_flight(&mut self, id: IntentId, answer: Answer) {
         let is_of = |flight: &&mut Flight| flight.intents.iter().any(|intent| intent.id == id);
+        let view = self.view.clone();
         let Some(flight) = self.flights.values_mut().find(is_of) else { return };
+        let answer = settle_unread(answer, &mut flight.seen_done_at, view.as_ref());
         flight.is_asked = false;
         flight.is_done = match answer {
             Answer::Done => Some(true),
             Answer::NotDone => Some(false),
-            Answer::NotFinal | Answer::Unavailable => None,
+            Answer::NotFinal | Answer::Unread | Answer::Unavailable => None,
         };
     }
 
@@ -152,6 +173,7 @@ impl Lane {
     pub(super) fn bind(
         &mut self,
         ids: &[IntentId],
+        call: Option<Call>,
         expected: Expected,
         view: &View,
     ) -> Vec<Effect> {
@@ -167,7 +189,8 @@ impl Lane {
         let Some(first) = ids.first().copied() else { return Vec::new() };
         let intents: Vec<Intent> =
             ids.iter().filter_map(|id| self.queue.get(id)).map(|one| one.intent.clone()).collect();
-        let Some(call) = self.call_of(intents.iter()) else { return Vec::new() };
+        let call = call.or_else(|| self.call_of(intents.iter()));
+        let Some(call) = call else { return Vec::new() };
         let waiting = || ids.iter().filter_map(|id| self.queue.get(id));
         let starved = waiting().map(|one| one.starved).max().unwrap_or(0);
         let refusals = waiting().map(|one| one.refusals).max().unwrap_or(0);
@@ -259,6 +282,7 @@ impl Lane {
             return Vec::new();
         };
         self.hold(ids);
+        self.each(ids, |waiting| waiting.is_capped = true);
         let detail = format!("needs {gas_limit} gas, and {} is the most", self.config.max_gas);
         vec![Effect::Note(*id, "too_much_gas", detail)]
     }

@@ -76,6 +76,8 @@ pub enum Answer {
     Done,
     /// It is, in a block that is not final yet.
     NotFinal,
+    /// It is, and no endpoint can say whether in a final block: those have no state so old.
+    Unread,
     /// It is not, or there is no way to tell.
     NotDone,
     /// The chain could not be asked.

@@ -62,8 +62,12 @@ pub(super) struct Flight {
     pub(super) is_asked: bool,
     /// The answer to that.
     pub(super) is_done: Option<bool>,
+    /// Head when its effect was first seen to be there, where nobody can say whether for good.
+    pub(super) seen_done_at: Option<u64>,
     /// Head at the newest look for receipts.
     pub(super) looked_at: Option<u64>,
+    /// At the newest look, whether every attempt was asked for and none has a receipt.
+    pub(super) is_missing: bool,
     /// Head at the first search that was not answered, while no attempt has a receipt.
     pub(super) unexplained_at: Option<u64>,
     /// Newest head at which the nonce was not used up.
@@ -105,7 +109,9 @@ impl Flight {
             included: None,
             is_asked: false,
             is_done: None,
+            seen_done_at: None,
             looked_at: None,
+            is_missing: false,
             unexplained_at: None,
             unused_at: None,
             searched_at: None,

@@ -42,14 +42,17 @@ impl Lane {
                 }
                 self.reorged(nonce, anchor)
             }
-            Look::Missing => {
+            // What used the nonce is looked for whoever can tell of receipts: it proves itself.
+            Look::Missing | Look::Unavailable => {
+                if let Some(flight) = self.flights.get_mut(&nonce) {
+                    flight.is_missing = look == Look::Missing;
+                }
                 let mut effects = self.reorged(nonce, anchor);
                 if effects.is_empty() {
                     effects = self.missing(nonce, attempts, &view);
                 }
                 effects
             }
-            Look::Unavailable => self.reorged(nonce, anchor),
         }
     }
 
@@ -244,7 +247,7 @@ impl Lane {
             return Vec::new();
         };
         match flight.unexplained_at {
-            Some(first) if flight.is_repeat_safe() && head > first => {
+            Some(first) if flight.is_missing && flight.is_repeat_safe() && head > first => {
                 self.lost(nonce, false, "a transaction that could not be found")
             }
             Some(_) => Vec::new(),

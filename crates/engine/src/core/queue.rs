@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use capstan_base::U256;
+use capstan_chain::Call;
 use capstan_store::{Failure, FailureCode, Intent, IntentId};
 
 use super::effect::Effect;
@@ -48,6 +49,8 @@ pub(super) struct Waiting {
     pub(super) is_capped: bool,
     /// Head at which its deadline was seen to be past.
     expired_at: Option<u64>,
+    /// Head when its effect was first seen to be there, where nobody can say whether for good.
+    pub(super) seen_done_at: Option<u64>,
     /// Head when it lost its last nonce: until that is final, an old transaction of it may come back.
     pub(super) lost_at: Option<u64>,
 }
@@ -70,6 +73,7 @@ impl Waiting {
             uneconomic: None,
             is_capped: false,
             expired_at: None,
+            seen_done_at: None,
             lost_at: None,
         }
     }
@@ -143,24 +147,29 @@ impl Lane {
         let mut ready = self.ready(&view);
         ready.truncate(room);
         for intents in ready {
+            let Some(call) = self.fitting_call(&intents) else { continue };
             if let Some(expected) = self.known_gas(&intents, &view) {
-                effects.extend(self.bind(&intents, expected, &view));
+                effects.extend(self.bind(&intents, Some(call), expected, &view));
             } else if !self.awaits_shared_gas(&intents) {
-                effects.extend(self.ask_estimate(intents));
+                effects.push(self.ask_estimate(intents, call));
             }
         }
         effects.extend(self.watch_gaps(&view));
         effects
     }
 
-    fn ask_estimate(&mut self, intents: Vec<IntentId>) -> Option<Effect> {
+    /// The call of these, if nodes take one so long; else they share with fewer from now on.
+    fn fitting_call(&mut self, intents: &[IntentId]) -> Option<Call> {
         let carried = intents.iter().filter_map(|id| self.queue.get(id));
         let call = self.call_of(carried.map(|waiting| &waiting.intent));
-        let Some(call) = call.filter(|call| call.data.len() <= MAX_DATA) else {
-            // They cannot share one after all.
-            self.part(&intents, intents.len().div_ceil(2));
-            return None;
-        };
+        let call = call.filter(|call| call.data.len() <= MAX_DATA);
+        if call.is_none() {
+            self.part(intents, intents.len().div_ceil(2));
+        }
+        call
+    }
+
+    fn ask_estimate(&mut self, intents: Vec<IntentId>, call: Call) -> Effect {
         for id in &intents {
             if let Some(waiting) = self.queue.get_mut(id) {
                 waiting.is_asked = true;
@@ -168,7 +177,7 @@ impl Lane {
         }
         self.estimates = self.estimates.saturating_add(1);
         self.ask_gas(&intents);
-        Some(Effect::Estimate { intents, call })
+        Effect::Estimate { intents, call }
     }
 
     /// What may have a nonce now: single intents and full or due batches, oldest first.
@@ -186,10 +195,12 @@ impl Lane {
             }
         }
         let batches = groups.iter().flat_map(|((_, limit), intents)| {
-            intents.chunks((*limit).max(1)).filter(|batch| self.may_go(batch, *limit, view))
+            let batches = intents.chunks((*limit).max(1)).map(|batch| self.worth_asking(batch));
+            batches.filter(|batch| self.may_go(batch, *limit, view))
         });
         let mut ready: Vec<Vec<IntentId>> = batches.map(|batch| self.in_order(batch)).collect();
-        ready.extend(alone.into_iter().filter(|single| self.is_worth_asking(single)));
+        ready.extend(alone.into_iter().map(|single| self.worth_asking(&single)));
+        ready.retain(|intents| !intents.is_empty());
         ready.sort_by_key(|intents| intents.iter().min().copied());
         ready
     }
@@ -197,7 +208,7 @@ impl Lane {
     /// True if a batch is full, old, or worth enough to go, or if nothing is under way that it could
     /// wait behind: then waiting for company would only cost time.
     fn may_go(&self, batch: &[IntentId], limit: usize, view: &View) -> bool {
-        if !self.is_worth_asking(batch) {
+        if batch.is_empty() {
             return false;
         }
         let policy = &self.config.batch;
@@ -214,18 +225,25 @@ impl Lane {
         is_old || policy.flush_worth.is_some_and(|enough| worth >= enough)
     }
 
-    /// False for intents that were not worth their cost, until there are more of them or prices
-    /// had time to move.
-    fn is_worth_asking(&self, batch: &[IntentId]) -> bool {
-        batch.iter().filter_map(|id| self.queue.get(id)).any(|waiting| {
-            waiting.uneconomic.is_none_or(|(company, at)| {
-                batch.len() > company || self.views.saturating_sub(at) >= LONGEST_PAUSE
-            })
-        })
+    /// Without those that were not worth their cost, until there are more of them or prices had time to
+    /// move. Who goes without one of them has less company, and may not be worth it either.
+    fn worth_asking(&self, batch: &[IntentId]) -> Vec<IntentId> {
+        let mut batch = batch.to_vec();
+        loop {
+            let count = batch.len();
+            let is_worth = |waiting: &Waiting| {
+                waiting.uneconomic.is_none_or(|(company, at)| {
+                    count > company || self.views.saturating_sub(at) >= LONGEST_PAUSE
+                })
+            };
+            batch.retain(|id| self.queue.get(id).is_some_and(is_worth));
+            if batch.len() == count {
+                return batch;
+            }
+        }
     }
 
-    fn in_order(&self, batch: &[IntentId]) -> Vec<IntentId> {
-        let mut batch = batch.to_vec();
+    fn in_order(&self, mut batch: Vec<IntentId>) -> Vec<IntentId> {
         batch.sort_by_key(|id| (self.queue.get(id).map(|waiting| waiting.order.clone()), *id));
         batch
     }

@@ -60,9 +60,8 @@ impl Lane {
         }
     }
 
-    /// What a batch needs by the estimate of another one of at least its size, if none of its intents
-    /// has a budget, which would have to be reckoned with exactly, or was in a batch that failed, and
-    /// if the account can pay for so much.
+    /// What a batch needs by the estimate of another one of at least its size, if nodes take twice as much
+    /// in one transaction, and the account can pay for it.
     pub(super) fn known_gas(&self, ids: &[IntentId], view: &View) -> Option<Expected> {
         let known = self.shared_gas.get(&self.shared_group(ids)?)?;
         let (gas, rollup_fee) = known.answer?;
@@ -72,14 +71,14 @@ impl Lane {
         let mut value = U256::ZERO;
         for id in ids {
             let waiting = self.queue.get(id)?;
-            if waiting.intent.request.max_cost.is_some() {
-                return None;
-            }
             value = value.saturating_add(waiting.intent.request.value);
         }
         let most = gas.saturating_mul(2);
         let price = U256::from(view.gas_price.offer().max_fee());
         let cost = price.saturating_mul(U256::from(most)).saturating_add(rollup_fee);
+        if most > self.config.max_gas {
+            return None;
+        }
         let is_affordable = cost.saturating_add(value) <= self.available(view);
         is_affordable.then_some(Expected { gas, most: Some(most), rollup_fee })
     }
@@ -92,13 +91,16 @@ impl Lane {
         })
     }
 
-    /// The group of a batch whose items all are as they came: one that was in a batch that failed is
-    /// asked for by itself.
+    /// The group of a batch that another one's estimate will do for: none of its items was in a batch
+    /// that failed, or has a budget, which is to be reckoned with exactly.
     fn shared_group(&self, ids: &[IntentId]) -> Option<Group> {
         let [first, _, ..] = ids else { return None };
         let waiting = || ids.iter().filter_map(|id| self.queue.get(id));
-        let is_plain = waiting()
-            .all(|waiting| waiting.starved == 0 && waiting.limit >= self.config.batch.max_items);
+        let is_plain = waiting().all(|waiting| {
+            waiting.starved == 0
+                && waiting.limit >= self.config.batch.max_items
+                && waiting.intent.request.max_cost.is_none()
+        });
         self.queue.get(first).and_then(|waiting| waiting.group).filter(|_| is_plain)
     }
 }

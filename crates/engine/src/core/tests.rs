@@ -538,3 +538,35 @@ fn what_failed_transactions_cost_comes_out_of_the_budget() {
     // 1,500,000 less 602,000, for 60,100 gas.
     assert_eq!(tx.fees.max_fee(), 14);
 }
+
+#[test]
+fn what_is_done_before_a_final_block_is_done_for_good_though_nobody_has_its_state() {
+    let (mut lane, hash) = in_flight_of(|request| request.repeat_safe = true);
+    let reverted = Receipt { success: false, gas_used: 20_000, ..receipt(11) };
+    let found = || Look::Found { hash, receipt: reverted.clone(), canonical: Canonical::Yes };
+    for (block, ends) in [(13, false), (15, false), (16, false), (17, true)] {
+        lane.step(view(block, 6));
+        lane.step(looked(Canonical::Unknown, found()));
+        lane.step(Event::Asked(IntentId(1), Answer::Unread));
+        let effects = lane.step(looked(Canonical::Unknown, found()));
+        let over = matches!(effects[..], [Effect::Finalise(FLIGHT, ..)]);
+        assert_eq!(over, ends, "block {block}: {effects:?}");
+    }
+}
+
+#[test]
+fn what_used_a_nonce_is_searched_for_though_receipts_cannot_be_asked_for() {
+    let (mut lane, _) = in_flight_of(|request| request.repeat_safe = true);
+    let unavailable = |lane: &mut Lane, search| {
+        let effects = lane.step(looked(Canonical::Yes, Look::Unavailable));
+        assert!(matches!(effects[..], [Effect::Search { nonce: 5, .. }]), "{effects:?}");
+        lane.step(Event::Searched { nonce: 5, search })
+    };
+    for block in 11..15 {
+        lane.step(view(block, 6));
+        assert_eq!(unavailable(&mut lane, Search::Unavailable), [], "block {block}");
+    }
+    lane.step(view(15, 6));
+    let foreign = Search::Found { hash: B256::repeat_byte(3), block: (11, hash(11)) };
+    assert!(is_lost(&unavailable(&mut lane, foreign)));
+}

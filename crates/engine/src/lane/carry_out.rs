@@ -139,9 +139,10 @@ impl Worker {
                 Ok(())
             }
             Effect::FillGap { nonce, blocked } => {
-                self.fill_gap(nonce, blocked).await?;
-                // Taken up without waiting for the next look at the outbox.
-                self.wake.notify_one();
+                if self.fill_gap(nonce, blocked).await? {
+                    // Taken up without waiting for the next look at the outbox.
+                    self.wake.notify_one();
+                }
                 Ok(())
             }
             Effect::Alert(alert) => {
@@ -297,19 +298,19 @@ impl Worker {
     }
 
     /// Submits an empty intent, unless one for this gap is queued already. One that is not may have
-    /// filled another gap: it took the lowest nonce that was free.
-    async fn fill_gap(&self, nonce: u64, blocked: IntentId) -> Result<(), StoreError> {
+    /// filled another gap: it took the lowest nonce that was free. True if there is a new one.
+    async fn fill_gap(&self, nonce: u64, blocked: IntentId) -> Result<bool, StoreError> {
         for turn in 0..MOST_FILLERS {
             let filler = self.gap_filler(nonce, blocked, turn);
             let IntentOutcome::Existing(id) = self.store.submit_intent(filler).await? else {
-                break;
+                return Ok(true);
             };
             let intent = self.store.intent(id).await?;
             if intent.is_some_and(|intent| intent.state == IntentState::Queued) {
                 break;
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn gap_filler(&self, nonce: u64, blocked: IntentId, turn: u32) -> NewIntent {

@@ -126,11 +126,15 @@ impl Worker {
             if !has_effect(BlockTag::Latest).await? {
                 return Ok::<_, ChainError>(Answer::NotDone);
             }
-            let is_final = match tag {
-                Some(tag) => has_effect(tag).await?,
-                None => false,
-            };
-            Ok(if is_final { Answer::Done } else { Answer::NotFinal })
+            let Some(tag) = tag else { return Ok(Answer::NotFinal) };
+            Ok(match has_effect(tag).await {
+                Ok(true) => Answer::Done,
+                Ok(false) => Answer::NotFinal,
+                Err(error) => {
+                    self.log_chain_error(&error);
+                    Answer::Unread
+                }
+            })
         };
         answer.await.unwrap_or_else(|error| {
             self.log_chain_error(&error);

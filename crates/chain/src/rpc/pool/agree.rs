@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::RpcError;
+use crate::rpc::endpoint::Question;
 use crate::rpc::fault::RpcFault;
 use crate::rpc::pool::open::{Open, shaped};
 use crate::rpc::pool::tally::{About, Decision, Tally};
@@ -109,6 +110,7 @@ impl RpcPool {
     ) -> Vec<Result<Found<T>, RpcError>> {
         let order = self.order().await;
         let mut tallies: Vec<Tally<T>> = params.iter().map(|_| Tally::default()).collect();
+        let question = Question::of(method, &params);
         let mut open = Open::new(method, params);
         for group in groups(&order) {
             let (said, asked) = (&tallies, &open);
@@ -144,16 +146,17 @@ impl RpcPool {
                         open.settle(index, Ok(found));
                     }
                 }
-                endpoint.heard(!is_silent);
+                endpoint.heard(question, !is_silent);
             }
             if open.open().next().is_none() {
                 break;
             }
         }
-        self.note_silent(&order);
+        self.note_silent(&order, question);
         for (index, tally) in tallies.into_iter().enumerate() {
-            let decision = tally
-                .decide(self.inner.endpoints.len(), |speaker| self.is_awaited(&order, speaker));
+            let decision = tally.decide(self.inner.endpoints.len(), |speaker| {
+                self.is_awaited(&order, speaker, question)
+            });
             let result = match decision {
                 Decision::Nobody => continue,
                 Decision::Found(found) => Ok(found),
@@ -168,22 +171,22 @@ impl RpcPool {
     }
 
     /// Notes who could not be asked: those that rest, and those of another chain.
-    fn note_silent(&self, order: &[Candidate]) {
+    fn note_silent(&self, order: &[Candidate], question: Question) {
         for (index, endpoint) in self.inner.endpoints.iter().enumerate() {
             let place = order.iter().find(|candidate| candidate.index == index);
             if place.is_none() || endpoint.cooling().is_some() {
-                endpoint.heard(false);
+                endpoint.heard(question, false);
             }
         }
     }
 
     /// True if there is another endpoint beside the speaker that may yet confirm or deny: one that is
-    /// neither behind nor far ahead, and has not been silent for long.
-    fn is_awaited(&self, order: &[Candidate], speaker: usize) -> bool {
+    /// neither behind nor far ahead, and has not been silent to such questions for long.
+    fn is_awaited(&self, order: &[Candidate], speaker: usize, question: Question) -> bool {
         self.inner.endpoints.iter().enumerate().any(|(index, endpoint)| {
             let place = order.iter().find(|candidate| candidate.index == index);
             let has_voice = place.is_none_or(Candidate::has_voice);
-            index != speaker && has_voice && !endpoint.is_silent_for_long()
+            index != speaker && has_voice && !endpoint.is_silent_for_long(question)
         })
     }
 }

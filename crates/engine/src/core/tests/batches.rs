@@ -249,8 +249,8 @@ fn one_estimate_serves_all_batches_of_a_look() {
     assert_eq!(limits(&effects), [(ids([1, 2]), 30_100), (ids([3, 4]), 200), (ids([5, 6]), 200)]);
     (7..=10).for_each(|id| drop(lane.step(intent(id))));
     assert_eq!(estimates(&lane.step(view(11, 5))), [ids([7, 8])], "each look asks once");
-    let effects = lane.step(Event::Estimated(ids([7, 8]), None));
-    assert_eq!(estimates(&effects), [ids([9, 10])], "what was not answered serves nobody");
+    assert_eq!(lane.step(Event::Estimated(ids([7, 8]), None)), [], "no answer serves nobody");
+    assert_eq!(estimates(&lane.step(view(12, 5))), [ids([7, 8])]);
 }
 
 #[test]
@@ -259,9 +259,7 @@ fn a_batch_with_a_budget_or_beyond_the_balance_is_asked_for_itself() {
     (1..=2).for_each(|id| drop(lane.step(intent(id))));
     let budget = Some(U256::from(10).pow(U256::from(9)));
     (3..=4).for_each(|id| drop(lane.step(intent_of(id, |request| request.max_cost = budget))));
-    lane.step(view(10, 5));
-    let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
-    assert_eq!(estimates(&effects), [ids([3, 4])]);
+    assert_eq!(estimates(&lane.step(view(10, 5))), [ids([1, 2]), ids([3, 4])]);
 
     let mut poor = pairs();
     (1..=4).for_each(|id| drop(poor.step(intent(id))));
@@ -294,6 +292,35 @@ fn what_waits_for_a_better_price_holds_up_no_verdict() {
     let revert = || Some(Estimate::Revert(Bytes::from_static(b"no")));
     lane.step(Event::Estimated(ids([2]), revert()));
     assert_eq!(estimates(&lane.step(view(11, 5))), [ids([2])]);
+    let effects = lane.step(Event::Estimated(ids([2]), revert()));
+    assert!(matches!(effects[..], [Effect::Ask { intent: IntentId(2), .. }]), "{effects:?}");
+}
+
+#[test]
+fn an_item_that_is_not_worth_it_leaves_its_batch_and_the_others_go() {
+    let mut lane = pairs();
+    let budget = Some(U256::from(10).pow(U256::from(9)));
+    for (id, worth) in [(1, None), (2, Some(U256::from(1)))] {
+        lane.step(intent_of(id, |request| (request.worth, request.max_cost) = (worth, budget)));
+    }
+    lane.step(view(10, 5));
+    let effects = lane.step(Event::Estimated(ids([1, 2]), Some(GAS)));
+    assert_eq!(estimates(&effects), [ids([1])], "without the one that waits");
+    let effects = lane.step(Event::Estimated(ids([1]), Some(GAS)));
+    assert_eq!(limits(&effects).len(), 1, "{effects:?}");
+    assert_eq!(lane.queued_count(), 1);
+}
+
+#[test]
+fn what_no_node_takes_holds_up_no_verdict_of_another() {
+    let mut lane = lane_with(BatchPolicy { max_items: 1, ..BatchPolicy::default() });
+    (1..=2).for_each(|id| drop(lane.step(intent(id))));
+    lane.step(view(10, 5));
+    let gas = Estimate::Gas { gas: 1 << 24, rollup_fee: U256::ZERO };
+    lane.step(Event::Estimated(ids([1]), Some(gas)));
+    let revert = || Some(Estimate::Revert(Bytes::from_static(b"no")));
+    lane.step(Event::Estimated(ids([2]), revert()));
+    assert!(estimates(&lane.step(view(11, 5))).contains(&ids([2])));
     let effects = lane.step(Event::Estimated(ids([2]), revert()));
     assert!(matches!(effects[..], [Effect::Ask { intent: IntentId(2), .. }]), "{effects:?}");
 }
