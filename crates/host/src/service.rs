@@ -201,6 +201,6 @@ async fn watch(
             () = tokio::time::sleep(every) => {}
         }
         sessions.resume_left_out().await?;
-        sessions.end_due(&reconciler.due().await?, &mut seen).await?;
+        sessions.end_due(&reconciler.due().await?, &mut seen).await;
     }
 }

@@ -42,15 +42,25 @@ pub async fn run(args: DelegateArgs, global: &Global, output: &Output) -> Result
     let context = Context::load(global).await?;
     let chain = context.chain(args.chain.as_deref()).await?;
     let account = context.account();
-    let found = chain.delegation(account).await?;
     let wanted = match (args.to, args.end) {
         (Some(code), _) => Delegation::To(code),
         (None, true) => Delegation::None,
         (None, false) => {
+            let found = chain.delegation(account).await?;
             output.answer(words(account, found), &value(&chain, account, found, None));
             return Ok(());
         }
     };
+    if let Some(code) = args.to {
+        check(&chain, code).await?;
+    }
+    let store = context.open_session_store("delegate").await?;
+    let engine_store = Arc::clone(&store) as Arc<dyn EngineStore>;
+    let engine = context.engine_on(engine_store, std::slice::from_ref(&chain))?;
+    let outbox = context.outbox(engine, store);
+    // What a command that was killed left unfinished may change the code yet.
+    outbox.finish(chain.chain_id()).await?;
+    let found = chain.delegation(account).await?;
     if found == wanted {
         let text = format!("{}: nothing to do", words(account, found));
         output.answer(text, &value(&chain, account, found, None));
@@ -62,14 +72,8 @@ pub async fn run(args: DelegateArgs, global: &Global, output: &Output) -> Result
             chain.config().title
         );
     }
-    if let Some(code) = args.to {
-        check(&chain, code).await?;
-    }
-    let store = context.open_session_store("delegate").await?;
-    let engine_store = Arc::clone(&store) as Arc<dyn EngineStore>;
-    let engine = context.engine_on(engine_store, std::slice::from_ref(&chain))?;
     let code = args.to.unwrap_or(Address::ZERO);
-    let tx = context.outbox(engine, store).run_code(chain.chain_id(), code).await?;
+    let tx = outbox.run_code(chain.chain_id(), code).await?;
     // A transaction succeeds whether its authorization counts or not.
     let now = chain.delegation(account).await?;
     if now != wanted {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use capstan_base::{Amount, SessionId, SessionKey};
 use capstan_host::offline::{Offline, Unsettled};
+use capstan_host::settlement::claim_of;
 use capstan_kit::SystemClock;
 use capstan_store::{Session, SessionState, SessionStore};
 use clap::Args;
@@ -73,6 +74,11 @@ pub async fn run(args: SettleArgs, global: &Global, output: &Output) -> Result<(
     for Unsettled { session, served_by } in chosen.sessions {
         let session = match served_by {
             None => Some(session),
+            // Taken from its machine it would be served by nobody, and there is nothing to claim.
+            Some(_) if claim_of(&session).is_zero() => {
+                left += 1;
+                continue;
+            }
             Some(_) => offline.take_up(session.key).await?,
         };
         let Some(session) = session else { continue };

@@ -41,8 +41,27 @@ impl ChainClient {
         id: SessionId,
         at: BlockTag,
     ) -> Result<SessionState, ChainError> {
+        self.agreed_session_at(self.marketplace()?, id, at).await
+    }
+
+    /// State of a session that may have been opened at a marketplace configured before, as two
+    /// endpoints say: what ends a session here.
+    pub async fn agreed_session_of(
+        &self,
+        key: &SessionKey,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
+        self.agreed_session_at(key.marketplace, key.session_id, at).await
+    }
+
+    async fn agreed_session_at(
+        &self,
+        marketplace: Address,
+        id: SessionId,
+        at: BlockTag,
+    ) -> Result<SessionState, ChainError> {
         let call = JobMarketplace::sessionsCall { sessionId: id.0 };
-        let session = self.agreed_view(READING, self.marketplace()?, call, at).await?;
+        let session = self.agreed_view(READING, marketplace, call, at).await?;
         SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
     }
 

@@ -78,23 +78,29 @@ impl Sessions {
     /// Ends what is due to end: at once what runs here, and, if it was due at the last look too, what
     /// runs nowhere or at a host that does not act. Of that the newest voucher is claimed, while it
     /// still counts on chain. `seen` is what was due then.
-    pub async fn end_due(
-        &self,
-        due: &[(SessionKey, EndReason)],
-        seen: &mut BTreeSet<SessionKey>,
-    ) -> Result<(), StoreError> {
+    pub async fn end_due(&self, due: &[(SessionKey, EndReason)], seen: &mut BTreeSet<SessionKey>) {
         for (key, reason) in due {
             if self.running().contains_key(key) {
                 self.end(key, *reason).await;
             } else if seen.contains(key)
-                && let Some(record) = self.store().serve_session(*key).await?
-                && is_unfinished(record.state)
+                && let Err(error) = self.settle_left(*key, *reason).await
             {
-                self.settle_stored(record, *reason).await?;
+                // The others are due as well; this one is again at the next look.
+                tracing::error!(session = %key.session_id, %error, "session not settled");
             }
         }
         *seen = due.iter().map(|(key, _)| *key).collect();
-        Ok(())
+    }
+
+    /// Settles what runs nowhere, or at a host that does not act.
+    async fn settle_left(&self, key: SessionKey, reason: EndReason) -> Result<(), StoreError> {
+        match self.store().serve_session(key).await? {
+            // Its renter may have come back meanwhile: then its own task ends it.
+            Some(record) if is_unfinished(record.state) && !self.running().contains_key(&key) => {
+                self.settle_stored(record, reason).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes this host the one that serves a stored session, and goes on with it. `None` if none is

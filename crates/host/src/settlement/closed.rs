@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use capstan_base::{SessionKey, UnixSeconds};
-use capstan_chain::{BlockTag, ChainClient, ChainError, Closing, Finality, SessionStatus};
+use capstan_chain::{BlockTag, ChainClient, ChainError, Closing, Finality};
 use capstan_store::Session;
 
 /// Seconds between looks at the chain for a session that our own transaction did not close: what is
@@ -31,29 +31,31 @@ impl Looks {
     }
 }
 
-/// How the session closed by an event that is final, whoever brought it about. `None` while the
-/// chain does not say so by a block of the chain's finality: one before that may be undone.
+/// How the session closed by an event of a final block, whoever brought it about. `None` while the
+/// chain does not say so: a block before that may be undone. One endpoint finds the event; what it says
+/// is read from the receipt of its transaction, which two have to tell alike.
 pub(super) async fn closed_for_good(
     chain: &ChainClient,
     session: &Session,
 ) -> Result<Option<Closing>, ChainError> {
-    let tag = match chain.config().finality {
-        Finality::Latest | Finality::Depth(_) => BlockTag::Latest,
-        Finality::Safe => BlockTag::Safe,
-        Finality::Finalized => BlockTag::Finalized,
+    let (tag, depth) = match chain.config().finality {
+        Finality::Latest => (BlockTag::Latest, 0),
+        Finality::Depth(blocks) => (BlockTag::Latest, blocks),
+        Finality::Safe => (BlockTag::Safe, 0),
+        Finality::Finalized => (BlockTag::Finalized, 0),
     };
-    // The height first: state that is read after it may be newer, never older.
     let Some(block) = chain.block(tag).await? else { return Ok(None) };
-    let (height, at) = match chain.config().finality {
-        Finality::Depth(blocks) => match block.number.checked_sub(blocks) {
-            Some(height) => (height, BlockTag::Number(height)),
-            None => return Ok(None),
-        },
-        _ => (block.number, tag),
+    let Some(height) = block.number.checked_sub(depth) else { return Ok(None) };
+    let Some(found) = chain.closing_of(&session.key, session.admitted_block).await? else {
+        return Ok(None);
     };
-    if chain.session_of(&session.key, at).await?.status != SessionStatus::Closed {
+    let Some(receipt) = chain.receipt(found.tx_hash).await? else { return Ok(None) };
+    if receipt.block_number > height {
         return Ok(None);
     }
-    let closed = chain.closing_of(&session.key, session.admitted_block).await?;
-    Ok(closed.filter(|closed| closed.block_number <= height))
+    let at = chain.block(BlockTag::Number(receipt.block_number)).await?;
+    if at.is_none_or(|at| at.hash != receipt.block_hash) {
+        return Ok(None);
+    }
+    chain.closing_in(&session.key, &receipt)
 }

@@ -74,16 +74,23 @@ pub struct Reconciler {
 }
 
 /// Sessions of `keys` that their chain says are closing or closed. A chain that does not answer is
-/// left for the next pass after a few tries, since each try may take a timeout.
+/// left for the next pass after a few tries, since each try may take a timeout. One endpoint is enough to
+/// say that nothing is to be done; that a session ends, two have to say.
 async fn closing_on(chain: &ChainClient, keys: Vec<SessionKey>) -> Vec<SessionKey> {
     let mut looks = futures_util::stream::iter(keys)
-        .map(|key| async move { (key, chain.session_of(&key, BlockTag::Latest).await) })
+        .map(|key| async move {
+            let mut look = chain.session_of(&key, BlockTag::Latest).await;
+            if matches!(&look, Ok(state) if is_ending(state.status)) {
+                look = chain.agreed_session_of(&key, BlockTag::Latest).await;
+            }
+            (key, look)
+        })
         .buffer_unordered(LOOKS_AT_ONCE);
     let (mut found, mut unreadable) = (Vec::new(), 0);
     while let Some((key, look)) = looks.next().await {
         match look.map(|state| state.status) {
-            Ok(SessionStatus::Closing | SessionStatus::Closed) => found.push(key),
-            Ok(SessionStatus::Active | SessionStatus::None) => {}
+            Ok(status) if is_ending(status) => found.push(key),
+            Ok(_) => {}
             // Unreadable is no evidence: the next pass looks again.
             Err(error) => {
                 tracing::debug!(%error, "chain unreadable");
@@ -95,6 +102,10 @@ async fn closing_on(chain: &ChainClient, keys: Vec<SessionKey>) -> Vec<SessionKe
         }
     }
     found
+}
+
+fn is_ending(status: SessionStatus) -> bool {
+    matches!(status, SessionStatus::Closing | SessionStatus::Closed)
 }
 
 impl Reconciler {
@@ -202,7 +213,7 @@ impl Reconciler {
         session: &Session,
         dead: &Intent,
     ) -> Result<Option<Closed>, FinishError> {
-        let state = chain.session_of(&session.key, BlockTag::Latest).await?;
+        let state = chain.agreed_session_of(&session.key, BlockTag::Latest).await?;
         if state.status == SessionStatus::Closed {
             return Ok(closed_for_good(chain, session).await?);
         }

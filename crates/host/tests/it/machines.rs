@@ -164,16 +164,16 @@ async fn what_the_machine_that_serves_it_does_not_end_another_settles_at_the_sec
         shared.voucher(&first, 3, false).await;
         let second = shared.machine("second", Vec::new()).await;
         let (due, mut seen) = ([(shared.stage.key, reason)], BTreeSet::new());
-        second.sessions.end_due(&due, &mut seen).await.unwrap();
+        second.sessions.end_due(&due, &mut seen).await;
         assert_eq!(shared.record(&second).await.state, SessionState::Open, "its own host's turn");
-        second.sessions.end_due(&[], &mut seen).await.unwrap();
-        second.sessions.end_due(&due, &mut seen).await.unwrap();
+        second.sessions.end_due(&[], &mut seen).await;
+        second.sessions.end_due(&due, &mut seen).await;
         assert_eq!(shared.record(&second).await.state, SessionState::Open, "not due in between");
-        second.sessions.end_due(&due, &mut seen).await.unwrap();
+        second.sessions.end_due(&due, &mut seen).await;
         let record = shared.record(&second).await;
         assert_eq!(record.state, SessionState::Settling);
         assert_eq!(record.end_reason.as_deref(), Some(reason.as_str()));
-        second.sessions.end_due(&due, &mut seen).await.unwrap();
+        second.sessions.end_due(&due, &mut seen).await;
         assert_eq!(second.store.intents(IntentFilter::default()).await.unwrap().len(), 1);
     }
 }
