@@ -205,6 +205,12 @@ impl Lane {
         let budget = fees::shared_budget(intents.iter());
         let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
         let Some(fees) = fees::first(view.gas_price, cap) else {
+            // Whoever has the smallest budget must not hold up the others.
+            let poor = self.too_poor(&intents, gas_limit, rollup_fee, view);
+            if poor.len() < ids.len() {
+                self.part(&poor, 1);
+                return Vec::new();
+            }
             let detail = format!("gas costs more than {cap} wei per gas now");
             self.hold(ids);
             self.each(ids, |waiting| waiting.is_capped = true);
@@ -272,6 +278,24 @@ impl Lane {
         let share = gas.saturating_mul(self.config.gas_margin_percent).checked_div(100);
         let least = share.unwrap_or(0).max(self.config.gas_margin_least);
         least.saturating_mul(1 << starved.min(MOST_DOUBLINGS))
+    }
+
+    /// Those of a batch whose own budget does not pay for its share of what gas costs now.
+    fn too_poor(
+        &self,
+        intents: &[Intent],
+        gas_limit: u64,
+        rollup_fee: U256,
+        view: &View,
+    ) -> Vec<IntentId> {
+        let items = U256::from(intents.len());
+        let cannot_pay = |intent: &&Intent| {
+            let own = fees::shared_budget(core::iter::once(*intent));
+            let budget = own.map(|own| own.saturating_mul(items));
+            let cap = fees::fee_cap(budget, rollup_fee, gas_limit).min(self.config.max_fee);
+            fees::first(view.gas_price, cap).is_none()
+        };
+        intents.iter().filter(cannot_pay).map(|intent| intent.id).collect()
     }
 
     /// No node takes so much gas in one transaction: several go in smaller ones, and a single one waits

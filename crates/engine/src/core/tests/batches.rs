@@ -324,3 +324,17 @@ fn what_no_node_takes_holds_up_no_verdict_of_another() {
     let effects = lane.step(Event::Estimated(ids([2]), revert()));
     assert!(matches!(effects[..], [Effect::Ask { intent: IntentId(2), .. }]), "{effects:?}");
 }
+
+#[test]
+fn a_small_budget_holds_up_no_other_of_its_batch() {
+    let mut lane = lane_with(BatchPolicy::default());
+    for (id, most) in [(1, 900_000), (2, 1_000), (3, 900_000)] {
+        lane.step(intent_of(id, |request| request.max_cost = Some(U256::from(most))));
+    }
+    lane.step(view(10, 5));
+    let effects = lane.step(Event::Estimated(ids([1, 2, 3]), Some(GAS)));
+    assert_eq!(estimates(&effects), [ids([1, 3]), ids([2])]);
+    let effects = lane.step(Event::Estimated(ids([2]), Some(GAS)));
+    assert!(matches!(effects[..], [Effect::Note(IntentId(2), "cap_reached", _)]), "{effects:?}");
+    assert_eq!(fly(&mut lane, ids([1, 3])), ids([1, 3]));
+}
