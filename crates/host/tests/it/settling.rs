@@ -160,6 +160,22 @@ async fn a_close_by_another_is_written_down_once_its_block_is_final() {
 }
 
 #[tokio::test]
+async fn an_event_whose_transaction_has_no_receipt_closes_nothing() {
+    let node = Node::start(chain(100, 95)).await;
+    let chains = chains(node.config(Address::repeat_byte(0x0a)));
+    let settling = Settling::start(&chains).await;
+    settling.refuse().await;
+    node.chain().closed.insert(settling.stage.key, (90, THEIRS));
+    node.chain().invented.push(THEIRS);
+    let reconciler = settling.reconciler(&chains);
+    assert_eq!(reconciler.finish_settled().await.unwrap().finished, 0);
+    assert_eq!(settling.record().await.state, SessionState::Settling);
+    node.chain().invented.clear();
+    settling.clock.advance(60);
+    assert_eq!(reconciler.finish_settled().await.unwrap().finished, 1);
+}
+
+#[tokio::test]
 async fn a_refused_settlement_is_looked_for_now_and_then() {
     let node = Node::start(chain(100, 95)).await;
     let chains = chains(node.config(Address::repeat_byte(0x0a)));
