@@ -61,8 +61,7 @@ impl ChainClient {
         at: BlockTag,
     ) -> Result<SessionState, ChainError> {
         let call = JobMarketplace::sessionsCall { sessionId: id.0 };
-        let session = self.agreed_view(READING, marketplace, call, at).await?;
-        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
+        self.state(self.agreed_view(READING, marketplace, call, at).await?)
     }
 
     /// State of a session that may have been opened at a marketplace configured before.
@@ -81,7 +80,10 @@ impl ChainClient {
         at: BlockTag,
     ) -> Result<SessionState, ChainError> {
         let call = JobMarketplace::sessionsCall { sessionId: id.0 };
-        let session = self.view(READING, marketplace, call, at).await?;
-        SessionState::try_from(session).map_err(|error| self.inconsistent(READING, error))
+        self.state(self.view(READING, marketplace, call, at).await?)
+    }
+
+    fn state(&self, found: JobMarketplace::Session) -> Result<SessionState, ChainError> {
+        SessionState::try_from(found).map_err(|error| self.inconsistent(READING, error))
     }
 }
