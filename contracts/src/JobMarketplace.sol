@@ -2,7 +2,9 @@
 pragma solidity ^0.8.30;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {IERC3009} from "./interfaces/IERC3009.sol";
 import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
@@ -19,11 +21,13 @@ import {RawItem} from "./libraries/RawItem.sol";
 import {RawTerms} from "./libraries/RawTerms.sol";
 import {Sums} from "./libraries/Sums.sol";
 import {PackedSession, PackedSessionLib} from "./types/PackedSession.sol";
+import {EntryPause} from "./EntryPause.sol";
+import {JobBoard} from "./JobBoard.sol";
 import {ProtocolFee} from "./ProtocolFee.sol";
 import {SessionSettlement} from "./SessionSettlement.sol";
 
-/// @title Sessions.
-/// @dev The entry points. Order in each: guards, effects, event, then calls to strangers.
+/// @title The marketplace: sessions here, jobs in JobBoard, one ledger under both.
+/// @dev The entry points of sessions. Order in each: guards, effects, event, then calls to strangers.
 contract JobMarketplace is SessionSettlement, IVersioned {
     using RawItem for PackedCompletion;
     using RawItem for PackedCompletion[];
@@ -38,27 +42,53 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// Says with whom a session may be opened; asked at no other time, so it cannot stand in the way of an exit.
     INodeRegistry public immutable NODES;
+    /// The code behind every function of IJobs.
+    address public immutable BOARD;
 
     error UnbondingTooShort(uint40 delay, uint40 longestClaim);
+    error WrongBoard(address board);
+    error CallMissing();
 
-    constructor(INodeRegistry nodes, address owner_, address feeRecipient_, uint16 feeBps_)
+    constructor(INodeRegistry nodes, JobBoard board, address owner_, address feeRecipient_, uint16 feeBps_)
         Ownable(owner_)
+        EntryPause(board.CIRCUIT_BREAKER())
         ProtocolFee(feeRecipient_, feeBps_)
     {
         if (address(nodes) == address(0)) revert ZeroAddress();
+        if (board.interfaceVersion() != keccak256("capstan.JobBoard.v1") || board.NODES() != nodes) {
+            revert WrongBoard(address(board));
+        }
         // A host's stake must outlive every claim against it.
         uint40 delay = nodes.UNBONDING_DELAY();
         uint40 longestClaim = MAX_SESSION + TIMEOUT_GRACE + CHALLENGE_WINDOW;
         if (delay <= longestClaim) revert UnbondingTooShort(delay, longestClaim);
-        NODES = nodes;
+        (NODES, BOARD) = (nodes, address(board));
+    }
+
+    /// @dev Jobs: JobBoard's code, on this contract's storage and balance. BOARD never changes, so this is no proxy:
+    /// it is the second half of one contract.
+    fallback() external payable {
+        address board = BOARD;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, 0, calldatasize())
+            let done := delegatecall(gas(), board, free, calldatasize(), 0, 0)
+            returndatacopy(free, 0, returndatasize())
+            if iszero(done) { revert(free, returndatasize()) }
+            return(free, returndatasize())
+        }
+    }
+
+    /// @dev Coins without a call would belong to nobody.
+    receive() external payable {
+        revert CallMissing();
     }
 
     /// @inheritdoc IJobMarketplace
     function createSessionJob(SessionTerms calldata terms) external payable nonReentrant returns (bytes32 sessionId) {
-        uint256 expected = terms.token == NATIVE ? terms.deposit : 0;
-        if (msg.value != expected) revert WrongValue(msg.value, expected);
+        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
         sessionId = _open(terms);
-        if (terms.token != NATIVE) _pull(terms.renter, terms.token, terms.deposit);
+        _take(terms.token, terms.deposit);
     }
 
     /// @inheritdoc IJobMarketplace
@@ -68,6 +98,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         returns (bytes32 sessionId)
     {
         if (terms.token == NATIVE) revert WrongValue(0, terms.deposit);
+        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
         sessionId = _open(terms);
         // Whoever saw the permit in the mempool may have spent it first. Then the allowance is there already, and
         // if it is not, the transfer fails.
@@ -76,9 +107,26 @@ contract JobMarketplace is SessionSettlement, IVersioned {
     }
 
     /// @inheritdoc IJobMarketplace
-    function topUp(SessionTerms calldata terms, uint96 amount) external payable nonReentrant {
-        uint256 expected = terms.token == NATIVE ? amount : 0;
-        if (msg.value != expected) revert WrongValue(msg.value, expected);
+    function createSessionJobWithAuthorization(
+        SessionTerms calldata terms,
+        uint256 validAfter,
+        uint256 validBefore,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant returns (bytes32 sessionId) {
+        if (terms.token == NATIVE) revert WrongValue(0, terms.deposit);
+        sessionId = _open(terms);
+        uint256 before = IERC20(terms.token).balanceOf(address(this));
+        IERC3009(terms.token)
+            .receiveWithAuthorization(
+                terms.renter, address(this), terms.deposit, validAfter, validBefore, sessionId, v, r, s
+            );
+        _requireReceived(terms.token, before, terms.deposit);
+    }
+
+    /// @inheritdoc IJobMarketplace
+    function topUp(SessionTerms calldata terms, uint96 amount) external payable nonReentrant whenEntryOpen {
         if (amount == 0) revert ZeroDeposit();
         (bytes32 sessionId, PackedSession session) = _load(terms);
         if (session.status() != SessionStatus.Active) revert SessionNotOpen(sessionId);
@@ -91,7 +139,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
         uint96 newTopUp = uint96(total);
         _slots[sessionId].session = session.withTopUp(newTopUp);
         emit SessionToppedUp(sessionId, msg.sender, amount, newTopUp);
-        if (terms.token != NATIVE) _pull(msg.sender, terms.token, amount);
+        _take(terms.token, amount);
     }
 
     /// @inheritdoc IJobMarketplace
@@ -122,7 +170,8 @@ contract JobMarketplace is SessionSettlement, IVersioned {
             }
             if (item.rawToken() != token) {
                 _credit(msg.sender, token, earned, fees);
-                (token, renter, earned, fees) = (item.rawToken(), address(0), 0, 0);
+                // A refund joins only one of its own token: the place moves on even for a renter that is nobody.
+                (token, renter, first, earned, fees) = (item.rawToken(), address(0), i, 0, 0);
             }
             if (item.renter() != renter) (renter, first) = (item.renter(), i);
             unchecked {
@@ -202,7 +251,7 @@ contract JobMarketplace is SessionSettlement, IVersioned {
 
     /// @inheritdoc IVersioned
     function interfaceVersion() external pure returns (bytes32) {
-        return keccak256("capstan.JobMarketplace.v1");
+        return keccak256("capstan.JobMarketplace.v2");
     }
 
     /// @inheritdoc IJobMarketplace
@@ -218,9 +267,9 @@ contract JobMarketplace is SessionSettlement, IVersioned {
             );
     }
 
-    /// @dev Everything of an opening but the money.
-    function _open(SessionTerms calldata terms) private returns (bytes32 sessionId) {
-        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
+    /// @dev Everything of an opening but the money, and the renter's consent.
+    function _open(SessionTerms calldata terms) private whenEntryOpen returns (bytes32 sessionId) {
+        if (terms.renter == address(0)) revert ZeroRenter();
         if (terms.deposit == 0) revert ZeroDeposit();
         if (terms.voucherKey == address(0)) revert ZeroVoucherKey();
         uint40 nowAt = uint40(block.timestamp);

@@ -6,32 +6,44 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {INodeRegistry, Node, Offer, Price} from "./interfaces/INodeRegistry.sol";
 import {IVersioned} from "./interfaces/IVersioned.sol";
+import {EntryPause} from "./EntryPause.sol";
 
 /// @title Hosts.
-/// @dev Nobody owns this contract: a stake leaves only to its host. The stake token is FAB, which calls no hooks, so
-/// no function needs a reentrancy guard.
-contract NodeRegistry is INodeRegistry, IVersioned {
+/// @dev Nobody owns this contract: a stake leaves to its host, or where the slasher sends it. The stake token is FAB,
+/// which calls no hooks, so no function needs a reentrancy guard.
+contract NodeRegistry is INodeRegistry, IVersioned, EntryPause {
     using SafeERC20 for IERC20;
 
     /// @inheritdoc INodeRegistry
     uint96 public constant MIN_STAKE = 1000e18;
     /// @inheritdoc INodeRegistry
     uint40 public constant UNBONDING_DELAY = 32 days;
+    /// @inheritdoc INodeRegistry
+    uint40 public constant CLAIM_INTERVAL = 10 seconds;
+    /// @inheritdoc INodeRegistry
+    uint40 public constant CLAIM_BURST = 60;
     /// Bytes. Any public URL fits; what every reader of the event has to carry stays small.
     uint256 public constant MAX_ENDPOINT = 256;
     /// Bytes. A region's name, not its description.
     uint256 public constant MAX_REGION = 64;
 
+    /// @inheritdoc INodeRegistry
     IERC20 public immutable STAKE_TOKEN;
     IModelRegistry public immutable MODELS;
+    /// @inheritdoc INodeRegistry
+    address public immutable MARKETPLACE;
+    /// @inheritdoc INodeRegistry
+    address public immutable SLASHER;
 
-    /// @dev A `Node` and the generation of its price list, in one slot. The list lies under the generation, so that
-    /// it ends with the registration: prices of an earlier life, of models revoked since, do not come back.
+    /// @dev A `Node`, the generation of its price list, and until when its claims have used up its pace, in one slot.
+    /// The list lies under the generation, so that it ends with the registration: prices of an earlier life, of models
+    /// revoked since, do not come back.
     struct Record {
         uint96 stake;
         uint40 unbondsAt;
         uint48 infoBlock;
         uint32 generation;
+        uint40 claimsUsedUpAt;
     }
 
     mapping(address host => Record) private _records;
@@ -39,10 +51,16 @@ contract NodeRegistry is INodeRegistry, IVersioned {
 
     error ZeroAddress();
 
-    constructor(IERC20 stakeToken, IModelRegistry models) {
+    /// @param marketplace May have no code yet, nor may `slasher`: they are deployed later, to addresses known beforehand.
+    constructor(IERC20 stakeToken, IModelRegistry models, address marketplace, address slasher, address circuitBreaker)
+        EntryPause(circuitBreaker)
+    {
         if (address(stakeToken) == address(0) || address(models) == address(0)) revert ZeroAddress();
+        if (marketplace == address(0) || slasher == address(0)) revert ZeroAddress();
+        MARKETPLACE = marketplace;
         STAKE_TOKEN = stakeToken;
         MODELS = models;
+        SLASHER = slasher;
     }
 
     /// @inheritdoc INodeRegistry
@@ -52,7 +70,7 @@ contract NodeRegistry is INodeRegistry, IVersioned {
         string calldata region,
         bytes32 metadataHash,
         Offer[] calldata offers
-    ) external {
+    ) external whenEntryOpen {
         Record memory record = _records[msg.sender];
         if (_isRegistered(record)) revert AlreadyRegistered(msg.sender);
         if (stake < MIN_STAKE) revert StakeTooLow(stake, MIN_STAKE);
@@ -88,7 +106,7 @@ contract NodeRegistry is INodeRegistry, IVersioned {
     }
 
     /// @inheritdoc INodeRegistry
-    function addStake(uint96 amount) external {
+    function addStake(uint96 amount) external whenEntryOpen {
         Record storage record = _registered();
         uint96 stake = record.stake + amount;
         record.stake = stake;
@@ -118,9 +136,38 @@ contract NodeRegistry is INodeRegistry, IVersioned {
         Record memory record = _registered();
         if (record.unbondsAt == 0) revert NotUnbonding();
         if (block.timestamp < record.unbondsAt) revert StillUnbonding(record.unbondsAt);
-        _records[msg.sender] = Record({stake: 0, unbondsAt: 0, infoBlock: 0, generation: record.generation + 1});
+        _records[msg.sender] =
+            Record({stake: 0, unbondsAt: 0, infoBlock: 0, generation: record.generation + 1, claimsUsedUpAt: 0});
         emit StakeWithdrawn(msg.sender, record.stake);
         STAKE_TOKEN.safeTransfer(msg.sender, record.stake);
+    }
+
+    /// @inheritdoc INodeRegistry
+    /// @dev The generic cell rate algorithm (ITU-T I.371): one word of state, and nothing to reset or count down.
+    function admitClaim(address host, bytes32 model, address token) external {
+        if (msg.sender != MARKETPLACE) revert NotMarketplace(msg.sender);
+        Record memory record = _records[host];
+        if (!_isServing(record, host, model, token)) revert NotServing(host, model, token);
+        uint256 start = record.claimsUsedUpAt > block.timestamp ? record.claimsUsedUpAt : block.timestamp;
+        uint256 next = start + CLAIM_INTERVAL;
+        uint256 latest = block.timestamp + CLAIM_BURST * CLAIM_INTERVAL;
+        if (next > latest) revert ClaimsTooFast(host, next - latest);
+        // Not above `latest`.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        record.claimsUsedUpAt = uint40(next);
+        _records[host] = record;
+    }
+
+    /// @inheritdoc INodeRegistry
+    function slash(address host, uint96 amount, address recipient) external {
+        if (msg.sender != SLASHER) revert NotSlasher(msg.sender);
+        Record storage record = _records[host];
+        uint96 stake = record.stake;
+        if (amount == 0 || amount > stake) revert SlashOutOfRange(amount, stake);
+        uint96 left = stake - amount;
+        record.stake = left;
+        emit StakeSlashed(host, amount, left, recipient);
+        STAKE_TOKEN.safeTransfer(recipient, amount);
     }
 
     /// @inheritdoc INodeRegistry
@@ -136,14 +183,12 @@ contract NodeRegistry is INodeRegistry, IVersioned {
 
     /// @inheritdoc INodeRegistry
     function isServing(address host, bytes32 model, address token) external view returns (bool) {
-        Record memory record = _records[host];
-        return record.stake >= MIN_STAKE && record.unbondsAt == 0
-            && _isOffered(_prices[_offerKey(host, record.generation, model, token)]);
+        return _isServing(_records[host], host, model, token);
     }
 
     /// @inheritdoc IVersioned
     function interfaceVersion() external pure returns (bytes32) {
-        return keccak256("capstan.NodeRegistry.v1");
+        return keccak256("capstan.NodeRegistry.v2");
     }
 
     function _announce(string calldata endpoint, string calldata region, bytes32 metadataHash) private {
@@ -167,6 +212,11 @@ contract NodeRegistry is INodeRegistry, IVersioned {
             _prices[_offerKey(msg.sender, generation, offer.model, offer.token)] = price;
             emit OfferSet(msg.sender, offer.model, offer.token, price.input, price.output);
         }
+    }
+
+    function _isServing(Record memory record, address host, bytes32 model, address token) private view returns (bool) {
+        return record.stake >= MIN_STAKE && record.unbondsAt == 0
+            && _isOffered(_prices[_offerKey(host, record.generation, model, token)]);
     }
 
     function _registered() private view returns (Record storage record) {

@@ -23,10 +23,14 @@ abstract contract PaymentEscrow is IPaymentEscrow, ReentrancyGuardTransient {
     /// Bits of a ledger slot that hold the account's own balance; the rest holds fees.
     uint256 private constant BALANCE_BITS = 128;
 
-    /// @dev One slot per account and token: what the account may withdraw, and above it the protocol fees its own
-    /// sessions brought. Fees lie there, and not in an account of the protocol's, because a close then touches one
-    /// slot of the ledger and not two (5,000 gas); the protocol collects them host by host.
+    /// @dev One slot per account and token: what the account may withdraw, and above it all the protocol fees its own
+    /// work ever brought. Fees lie there, and not in an account of the protocol's, because a close then touches one
+    /// slot of the ledger and not two (5,000 gas); the protocol collects them host by host. The sum never falls: it is
+    /// what reputation is made of.
     mapping(address account => mapping(address token => uint256 packed)) private _ledger;
+
+    /// @dev What the protocol has collected of those fees.
+    mapping(address host => mapping(address token => uint256)) private _feesCollected;
 
     /// @inheritdoc IPaymentEscrow
     function withdraw(address token, address to) external nonReentrant returns (uint256 amount) {
@@ -53,17 +57,20 @@ abstract contract PaymentEscrow is IPaymentEscrow, ReentrancyGuardTransient {
         if (amount != 0) emit Credited(account, token, amount);
     }
 
-    /// @dev Fees that the sessions of `host` brought in `token` and nobody has collected.
-    function _feesOf(address host, address token) internal view returns (uint256) {
+    /// @dev Fees that the work of `host` ever brought in `token`.
+    function _feesBroughtBy(address host, address token) internal view returns (uint256) {
         return _ledger[host][token] >> BALANCE_BITS;
     }
 
-    /// @dev Empties the fees and leaves the host's own balance; the caller pays them out.
+    /// @dev Those that nobody has collected.
+    function _feesOf(address host, address token) internal view returns (uint256) {
+        return _feesBroughtBy(host, token) - _feesCollected[host][token];
+    }
+
+    /// @dev Counts them as collected; the caller pays them out.
     function _takeFees(address host, address token) internal returns (uint256 fees) {
-        uint256 packed = _ledger[host][token];
-        fees = packed >> BALANCE_BITS;
-        // forge-lint: disable-next-line(unsafe-typecast)
-        if (fees != 0) _ledger[host][token] = uint128(packed);
+        fees = _feesOf(host, token);
+        if (fees != 0) _feesCollected[host][token] += fees;
     }
 
     /// @dev For money a party did not ask for at this moment: pushed if that works, credited otherwise. The credit
@@ -80,8 +87,20 @@ abstract contract PaymentEscrow is IPaymentEscrow, ReentrancyGuardTransient {
     function _pull(address payer, address token, uint256 amount) internal {
         uint256 before = IERC20(token).balanceOf(address(this));
         IERC20(token).safeTransferFrom(payer, address(this), amount);
+        _requireReceived(token, before, amount);
+    }
+
+    /// @dev What came in since the balance was `before` is exactly `amount`: no fee on transfer, no lie.
+    function _requireReceived(address token, uint256 before, uint256 amount) internal view {
         uint256 received = IERC20(token).balanceOf(address(this)) - before;
         if (received != amount) revert UnexpectedTransferAmount(received, amount);
+    }
+
+    /// @dev Takes exactly `amount` from the caller: value it has sent, or a token it has approved.
+    function _take(address token, uint256 amount) internal {
+        uint256 expected = token == NATIVE ? amount : 0;
+        if (msg.value != expected) revert WrongValue(msg.value, expected);
+        if (token != NATIVE) _pull(msg.sender, token, amount);
     }
 
     /// @dev The account's whole balance.

@@ -2,18 +2,20 @@
 pragma solidity ^0.8.30;
 
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
-import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {IProtocolFee} from "./interfaces/IProtocolFee.sol";
+import {EntryPause} from "./EntryPause.sol";
 import {PaymentEscrow} from "./PaymentEscrow.sol";
 
 /// @title The protocol fee.
-/// @dev All the owner (a timelock) can do to the marketplace is in this file: the fee of future sessions, and who
-/// collects it. It can neither move a deposit nor stop an exit.
-abstract contract ProtocolFee is IJobMarketplace, IProtocolFee, PaymentEscrow, Ownable2Step {
-    /// @inheritdoc IJobMarketplace
+/// @dev All the owner (a timelock) can do to the marketplace is in this file, but to decide the disputes of
+/// jobs that leave it to the owner: the fee of future sessions and jobs, and who collects it. It can neither move a
+/// deposit nor stop an exit.
+abstract contract ProtocolFee is IProtocolFee, PaymentEscrow, Ownable2Step, EntryPause {
+    /// @inheritdoc IProtocolFee
     uint16 public constant MAX_FEE_BPS = 1000;
 
-    /// @inheritdoc IJobMarketplace
+    /// @inheritdoc IProtocolFee
+    /// @dev In one slot with `pausedUntil`, which every opening reads too.
     uint16 public feeBps;
     /// @inheritdoc IProtocolFee
     address public feeRecipient;
@@ -53,6 +55,11 @@ abstract contract ProtocolFee is IJobMarketplace, IProtocolFee, PaymentEscrow, O
     /// @inheritdoc IProtocolFee
     function feesOf(address host, address token) external view returns (uint256) {
         return _feesOf(host, token);
+    }
+
+    /// @inheritdoc IProtocolFee
+    function feesBroughtBy(address host, address token) external view returns (uint256) {
+        return _feesBroughtBy(host, token);
     }
 
     function _setFeeBps(uint16 feeBps_) private {

@@ -3,24 +3,17 @@ pragma solidity ^0.8.30;
 
 import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {CloseReason, Completion, PackedCompletion, SessionTerms, Voucher} from "./interfaces/SessionTypes.sol";
+import {IJobMarketplace} from "./interfaces/IJobMarketplace.sol";
 import {RawItem} from "./libraries/RawItem.sol";
 import {RawTerms} from "./libraries/RawTerms.sol";
 import {PackedSession} from "./types/PackedSession.sol";
-import {ProtocolFee} from "./ProtocolFee.sol";
+import {MarketState} from "./MarketState.sol";
 import {VoucherVerifier} from "./VoucherVerifier.sol";
 
-/// @title The sessions' slots, and how one is closed.
-abstract contract SessionSettlement is ProtocolFee, VoucherVerifier {
+/// @title How a session is closed.
+abstract contract SessionSettlement is IJobMarketplace, MarketState, VoucherVerifier {
     using RawItem for PackedCompletion;
     using RawTerms for SessionTerms;
-
-    /// @dev A reference to a bare value type cannot be held in a local variable, and one to a struct can: a close then
-    /// finds its slot once and not twice.
-    struct Slot {
-        PackedSession session;
-    }
-
-    mapping(bytes32 sessionId => Slot) internal _slots;
 
     function _load(SessionTerms calldata terms) internal view returns (bytes32 sessionId, PackedSession session) {
         sessionId = terms.id();

@@ -36,8 +36,8 @@ interface IJobMarketplace is IPaymentEscrow {
     /// One item of a batch failed alone; `reason` is the revert data, a custom error of this interface.
     event SessionCompletionFailed(uint256 indexed index, bytes32 indexed sessionId, bytes reason);
 
+    error ZeroRenter();
     error ZeroDeposit();
-    error WrongValue(uint256 sent, uint256 expected);
     error NotRenter(address caller);
     error NotHost(address caller);
     error ExpiryOutOfRange(uint40 expiry, uint40 earliest, uint40 latest);
@@ -55,7 +55,6 @@ interface IJobMarketplace is IPaymentEscrow {
     error ClaimAboveVoucher(uint96 claim, uint96 amount);
     error AmountNotHigher(uint96 amount, uint96 presented);
     error DepositTooLarge();
-    error FeeAboveCap(uint16 feeBps, uint16 cap);
 
     /// @notice Opens a session; the caller must be `terms.renter`. Native: `msg.value == terms.deposit`.
     /// ERC-20: the caller has approved this contract for `terms.deposit`, and sends no value.
@@ -66,6 +65,18 @@ interface IJobMarketplace is IPaymentEscrow {
     function createSessionJobWithPermit(SessionTerms calldata terms, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external
         returns (bytes32 sessionId);
+
+    /// @notice The same for an EIP-3009 token, by anyone who has the renter's authorization: so a renter without coins
+    /// for gas opens with one signature, and host or relay sends it. The authorization is one to receive, for this
+    /// contract, over the deposit, and its nonce is the session id: it can open this session and no other.
+    function createSessionJobWithAuthorization(
+        SessionTerms calldata terms,
+        uint256 validAfter,
+        uint256 validBefore,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external returns (bytes32 sessionId);
 
     /// @notice Adds to the deposit of an active, unexpired session; anyone may pay, the refund stays the renter's.
     function topUp(SessionTerms calldata terms, uint96 amount) external payable;
@@ -114,8 +125,4 @@ interface IJobMarketplace is IPaymentEscrow {
     function TIMEOUT_GRACE() external view returns (uint40);
     /// Longest session, seconds from opening to expiry.
     function MAX_SESSION() external view returns (uint40);
-    /// Upper bound of the protocol fee, basis points.
-    function MAX_FEE_BPS() external view returns (uint16);
-    /// Protocol fee for sessions opened from now on, basis points of the host's amount, rounded down.
-    function feeBps() external view returns (uint16);
 }

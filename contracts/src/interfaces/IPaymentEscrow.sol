@@ -10,6 +10,7 @@ interface IPaymentEscrow {
 
     error NothingToWithdraw(address account, address token);
     error WithdrawalFailed(address to);
+    error WrongValue(uint256 sent, uint256 expected);
     error UnexpectedTransferAmount(uint256 received, uint256 expected);
 
     /// @notice What `account` may withdraw of `token` (zero address: native coin), base units.

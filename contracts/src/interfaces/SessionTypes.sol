@@ -81,7 +81,8 @@ struct Session {
     SessionStatus status;
     /// Protocol fee in basis points of what the host is paid, fixed at opening.
     uint16 feeBps;
-    /// Unix seconds at which a closing session may be finalised; 0 unless Closing.
+    /// Unix seconds at which a closing session may be finalised, kept once it is closed; 0 if its renter never asked
+    /// to close.
     uint40 challengeEnd;
     /// Highest amount presented or acknowledged while closing, base units; once closed, the amount settled at
     /// (host and fee together).

@@ -18,6 +18,7 @@ library PackedSessionLib {
     uint256 private constant TOP_UP_SHIFT = 160;
     uint256 private constant STATUS_MASK = type(uint8).max;
     uint256 private constant FEE_MASK = uint256(type(uint16).max) << FEE_SHIFT;
+    uint256 private constant CHALLENGE_MASK = uint256(type(uint40).max) << CHALLENGE_SHIFT;
     uint256 private constant PRESENTED_MASK = uint256(type(uint96).max) << PRESENTED_SHIFT;
     uint256 private constant TOP_UP_MASK = uint256(type(uint96).max) << TOP_UP_SHIFT;
     uint256 private constant BASIS_POINTS = 10_000;
@@ -91,10 +92,13 @@ library PackedSessionLib {
     }
 
     /// @dev The slot is never cleared: a closed session's terms cannot be opened again, and the amount it was
-    /// settled at can be read without its event.
+    /// settled at can be read without its event, as can whether its renter had asked to close.
     function closed(PackedSession self, uint96 settledAt) internal pure returns (PackedSession) {
-        return
-            _with(self, FEE_MASK | TOP_UP_MASK, uint256(SessionStatus.Closed) | uint256(settledAt) << PRESENTED_SHIFT);
+        return _with(
+            self,
+            FEE_MASK | CHALLENGE_MASK | TOP_UP_MASK,
+            uint256(SessionStatus.Closed) | uint256(settledAt) << PRESENTED_SHIFT
+        );
     }
 
     function unpack(PackedSession self) internal pure returns (Session memory) {
