@@ -285,4 +285,24 @@ contract CompleteSessionJobsTest is Fixture {
             usdc.balanceOf(stranger)
         ];
     }
+
+    /// No such session can be opened. If there were one, its refund would still be of its own token only.
+    function test_refundOfNobodyIsNotPaidInAnotherToken() public {
+        SessionTerms memory first = _usdcTerms();
+        _open(first);
+        SessionTerms memory second = _terms(makeAddr("worthless token"), 1e24);
+        second.renter = address(0);
+        // Sessions lie in slot 5; status Active is 1.
+        vm.store(address(market), keccak256(abi.encode(_idOf(second), uint256(5))), bytes32(uint256(1)));
+        assertEq(uint8(market.sessions(_idOf(second)).status), uint8(SessionStatus.Active));
+        Completion[] memory completions = new Completion[](2);
+        completions[0] = _bareCompletion(first, 0);
+        completions[1] = _bareCompletion(second, 0);
+        uint256 before = usdc.balanceOf(renter);
+        vm.prank(host);
+        market.completeSessionJobs(_packed(completions));
+        assertEq(usdc.balanceOf(renter) - before, first.deposit);
+        assertEq(usdc.balanceOf(address(market)), 0);
+        assertEq(market.balanceOf(renter, address(usdc)), 0);
+    }
 }

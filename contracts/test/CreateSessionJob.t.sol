@@ -3,21 +3,22 @@ pragma solidity ^0.8.30;
 
 import {Fixture} from "./Fixture.sol";
 import {IJobMarketplace} from "../src/interfaces/IJobMarketplace.sol";
+import {IPaymentEscrow} from "../src/interfaces/IPaymentEscrow.sol";
 import {Session, SessionStatus, SessionTerms} from "../src/interfaces/SessionTypes.sol";
 
 contract CreateSessionJobTest is Fixture {
     function test_refusesWrongNativeValue() public {
         SessionTerms memory terms = _nativeTerms();
         vm.startPrank(renter);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, DEPOSIT - 1, DEPOSIT));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, DEPOSIT - 1, DEPOSIT));
         market.createSessionJob{value: DEPOSIT - 1}(terms);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, 0, DEPOSIT));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, 0, DEPOSIT));
         market.createSessionJob(terms);
     }
 
     function test_refusesValueWithErc20() public {
         vm.prank(renter);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, 1, 0));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, 1, 0));
         market.createSessionJob{value: 1}(_usdcTerms());
     }
 

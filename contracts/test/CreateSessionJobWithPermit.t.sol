@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {Fixture} from "./Fixture.sol";
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IJobMarketplace} from "../src/interfaces/IJobMarketplace.sol";
+import {IPaymentEscrow} from "../src/interfaces/IPaymentEscrow.sol";
 import {SessionStatus, SessionTerms} from "../src/interfaces/SessionTypes.sol";
 
 contract CreateSessionJobWithPermitTest is Fixture {
@@ -17,7 +18,7 @@ contract CreateSessionJobWithPermitTest is Fixture {
 
     function test_refusesNativeCoin() public {
         vm.prank(renter);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, 0, DEPOSIT));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, 0, DEPOSIT));
         market.createSessionJobWithPermit(_nativeTerms(), DEADLINE, 27, 0, 0);
     }
 

@@ -2,11 +2,15 @@
 pragma solidity ^0.8.30;
 
 import {Test} from "forge-std/Test.sol";
+import {CircuitBreaker} from "../src/CircuitBreaker.sol";
 import {GovernanceToken} from "../src/GovernanceToken.sol";
+import {JobBoard} from "../src/JobBoard.sol";
 import {JobMarketplace} from "../src/JobMarketplace.sol";
 import {ModelRegistry} from "../src/ModelRegistry.sol";
 import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {ReputationSystem} from "../src/ReputationSystem.sol";
 import {TestUsdc} from "../src/dev/TestUsdc.sol";
+import {IProofSystem} from "../src/interfaces/IProofSystem.sol";
 import {Offer, Price} from "../src/interfaces/INodeRegistry.sol";
 import {
     Completion,
@@ -16,6 +20,7 @@ import {
     SessionTerms,
     Voucher
 } from "../src/interfaces/SessionTypes.sol";
+import {ProofDouble} from "./mocks/ProofDouble.sol";
 
 /// @title A deployed protocol with one host that serves one model for native coin and test dollars.
 abstract contract Fixture is Test {
@@ -28,7 +33,9 @@ abstract contract Fixture is Test {
     uint256 internal constant START = 1_800_000_000;
 
     address internal owner = makeAddr("owner");
+    address internal guardian = makeAddr("guardian");
     address internal treasury = makeAddr("treasury");
+    address internal slasher = makeAddr("slasher");
     address internal host = makeAddr("host");
     address internal stranger = makeAddr("stranger");
     address internal renter;
@@ -39,6 +46,10 @@ abstract contract Fixture is Test {
     GovernanceToken internal fab;
     ModelRegistry internal models;
     NodeRegistry internal nodes;
+    CircuitBreaker internal breaker;
+    ReputationSystem internal reputation;
+    ProofDouble internal proofs;
+    JobBoard internal board;
     JobMarketplace internal market;
     TestUsdc internal usdc;
 
@@ -49,8 +60,17 @@ abstract contract Fixture is Test {
         (voucherKey, voucherSecret) = makeAddrAndKey("voucher key");
         fab = new GovernanceToken(owner);
         models = new ModelRegistry(owner);
-        nodes = new NodeRegistry(fab, models);
-        market = new JobMarketplace(nodes, owner, treasury, FEE_BPS);
+        address[] memory guardians = new address[](1);
+        guardians[0] = guardian;
+        breaker = new CircuitBreaker(owner, guardians);
+        proofs = new ProofDouble();
+        // Registry and reputation name the marketplace, which is made last and names them.
+        address marketplace = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 3);
+        nodes = new NodeRegistry(fab, models, marketplace, slasher, address(breaker));
+        reputation = new ReputationSystem(marketplace);
+        board = new JobBoard(nodes, IProofSystem(address(proofs)), reputation, address(breaker), owner);
+        market = new JobMarketplace(nodes, board, owner, treasury, FEE_BPS);
+        assertEq(address(market), marketplace, "the order of deployment");
         usdc = new TestUsdc();
         vm.prank(owner);
         models.approveModel(MODEL, "https://example.org/weights.gguf");

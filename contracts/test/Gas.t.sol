@@ -68,6 +68,27 @@ contract GasTest is Fixture, Delegating {
         _measured(MARKET, "open_permit", 140_000);
     }
 
+    function test_openAuthorization() public {
+        _open(_salted(_usdcTerms(), 1));
+        SessionTerms memory terms = _usdcTerms();
+        bytes32 structHash = keccak256(
+            abi.encode(
+                usdc.RECEIVE_WITH_AUTHORIZATION_TYPEHASH(),
+                renter,
+                address(market),
+                USDC_DEPOSIT,
+                0,
+                START + 1 hours,
+                _idOf(terms)
+            )
+        );
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(renterSecret, digest);
+        vm.prank(stranger);
+        market.createSessionJobWithAuthorization(terms, 0, START + 1 hours, v, r, s);
+        _measured(MARKET, "open_authorization", 140_000);
+    }
+
     function test_completeFirst() public {
         _measureComplete(_nativeTerms(), "complete_first", 95_000);
     }

@@ -20,7 +20,7 @@ contract PackedSessionTest is Test {
         session = session.withPresented(settled);
         _assertIs(session, SessionStatus.Closing, fee, end, settled, topUp);
         session = session.closed(settled);
-        _assertIs(session, SessionStatus.Closed, fee, 0, settled, topUp);
+        _assertIs(session, SessionStatus.Closed, fee, end, settled, topUp);
     }
 
     function test_feeIsRoundedDownAndBelowTheAmount(uint96 amount, uint16 bps) public pure {

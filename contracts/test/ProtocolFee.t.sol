@@ -8,27 +8,38 @@ import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IPaymentEscrow} from "../src/interfaces/IPaymentEscrow.sol";
 import {IProtocolFee} from "../src/interfaces/IProtocolFee.sol";
 import {SessionTerms} from "../src/interfaces/SessionTypes.sol";
+import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {JobBoard} from "../src/JobBoard.sol";
 import {JobMarketplace} from "../src/JobMarketplace.sol";
 
 contract ProtocolFeeTest is Fixture {
     function test_constructorRefusesBadParameters() public {
-        vm.expectRevert(IProtocolFee.ZeroAddress.selector);
-        new JobMarketplace(INodeRegistry(address(0)), owner, treasury, 0);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableInvalidOwner.selector, address(0)));
-        new JobMarketplace(nodes, address(0), treasury, 0);
+        this.makeMarket(nodes, board, address(0), treasury, 0);
         vm.expectRevert(IProtocolFee.ZeroAddress.selector);
-        new JobMarketplace(nodes, owner, address(0), 0);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.FeeAboveCap.selector, 1001, 1000));
-        new JobMarketplace(nodes, owner, treasury, 1001);
+        this.makeMarket(nodes, board, owner, address(0), 0);
+        vm.expectRevert(abi.encodeWithSelector(IProtocolFee.FeeAboveCap.selector, 1001, 1000));
+        this.makeMarket(nodes, board, owner, treasury, 1001);
+    }
+
+    function test_constructorRefusesAnotherBoard() public {
+        vm.expectRevert(IProtocolFee.ZeroAddress.selector);
+        this.makeMarket(INodeRegistry(address(0)), board, owner, treasury, 0);
+        NodeRegistry other = new NodeRegistry(fab, models, address(market), slasher, address(breaker));
+        vm.expectRevert(abi.encodeWithSelector(JobMarketplace.WrongBoard.selector, address(board)));
+        this.makeMarket(other, board, owner, treasury, 0);
+        vm.mockCall(address(board), abi.encodeCall(board.interfaceVersion, ()), abi.encode(bytes32("another")));
+        vm.expectRevert(abi.encodeWithSelector(JobMarketplace.WrongBoard.selector, address(board)));
+        this.makeMarket(nodes, board, owner, treasury, 0);
     }
 
     function test_constructorRefusesARegistryThatLetsStakesGoTooSoon() public {
         uint40 longest = 30 days + 1 hours + 1 hours;
         vm.mockCall(address(nodes), abi.encodeCall(nodes.UNBONDING_DELAY, ()), abi.encode(longest));
         vm.expectRevert(abi.encodeWithSelector(JobMarketplace.UnbondingTooShort.selector, longest, longest));
-        new JobMarketplace(nodes, owner, treasury, 0);
+        this.makeMarket(nodes, board, owner, treasury, 0);
         vm.mockCall(address(nodes), abi.encodeCall(nodes.UNBONDING_DELAY, ()), abi.encode(longest + 1));
-        new JobMarketplace(nodes, owner, treasury, 0);
+        this.makeMarket(nodes, board, owner, treasury, 0);
     }
 
     function test_settersRefuseAnybodyButTheOwner() public {
@@ -42,7 +53,7 @@ contract ProtocolFeeTest is Fixture {
     function test_settersRefuseBadValues(uint16 bps) public {
         bps = uint16(bound(bps, 1001, type(uint16).max));
         vm.startPrank(owner);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.FeeAboveCap.selector, bps, 1000));
+        vm.expectRevert(abi.encodeWithSelector(IProtocolFee.FeeAboveCap.selector, bps, 1000));
         market.setFeeBps(bps);
         vm.expectRevert(IProtocolFee.ZeroAddress.selector);
         market.setFeeRecipient(address(0));
@@ -119,5 +130,14 @@ contract ProtocolFeeTest is Fixture {
         _open(terms);
         vm.prank(who);
         market.completeSessionJob(_completion(terms, claim));
+    }
+
+    // A call of its own: a refused constructor in the frame of a test would end the test there, and pass it.
+
+    function makeMarket(INodeRegistry nodes_, JobBoard board_, address owner_, address recipient, uint16 bps)
+        external
+        returns (JobMarketplace)
+    {
+        return new JobMarketplace(nodes_, board_, owner_, recipient, bps);
     }
 }

@@ -23,8 +23,15 @@ contract TokensTest is Fixture {
         vm.prank(stranger);
         fab.delegate(host);
         assertEq(fab.getVotes(host), 100e18);
-        vm.roll(block.number + 1);
-        assertEq(fab.getPastVotes(host, block.number - 1), 100e18);
+        vm.warp(START + 1);
+        assertEq(fab.getPastVotes(host, START), 100e18);
+        assertEq(fab.getPastVotes(host, START - 1), 0);
+    }
+
+    function test_votesAreDatedInSeconds(uint48 time) public {
+        vm.warp(time);
+        assertEq(fab.clock(), time);
+        assertEq(fab.CLOCK_MODE(), "mode=timestamp");
     }
 
     function test_permitSetsAnAllowance() public {
@@ -46,11 +53,12 @@ contract TokensTest is Fixture {
     }
 
     function test_interfaceVersions() public view {
-        _assertVersion(fab, "capstan.GovernanceToken.v1");
+        _assertVersion(fab, "capstan.GovernanceToken.v2");
         _assertVersion(models, "capstan.ModelRegistry.v1");
-        _assertVersion(nodes, "capstan.NodeRegistry.v1");
-        _assertVersion(market, "capstan.JobMarketplace.v1");
-        _assertVersion(usdc, "capstan.TestUsdc.v1");
+        _assertVersion(nodes, "capstan.NodeRegistry.v2");
+        _assertVersion(board, "capstan.JobBoard.v1");
+        _assertVersion(market, "capstan.JobMarketplace.v2");
+        _assertVersion(usdc, "capstan.TestUsdc.v2");
     }
 
     function _assertVersion(IVersioned versioned, string memory name) private view {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {Fixture} from "./Fixture.sol";
 import {IJobMarketplace} from "../src/interfaces/IJobMarketplace.sol";
+import {IPaymentEscrow} from "../src/interfaces/IPaymentEscrow.sol";
 import {SessionTerms} from "../src/interfaces/SessionTypes.sol";
 
 contract TopUpTest is Fixture {
@@ -10,11 +11,11 @@ contract TopUpTest is Fixture {
         SessionTerms memory terms = _nativeTerms();
         _open(terms);
         vm.startPrank(renter);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, 1, 2));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, 1, 2));
         market.topUp{value: 1}(terms, 2);
         SessionTerms memory usdcTerms = _usdcTerms();
         market.createSessionJob(usdcTerms);
-        vm.expectRevert(abi.encodeWithSelector(IJobMarketplace.WrongValue.selector, 1, 0));
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.WrongValue.selector, 1, 0));
         market.topUp{value: 1}(usdcTerms, 1);
     }
 

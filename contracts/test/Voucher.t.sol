@@ -39,7 +39,7 @@ contract VoucherTest is Fixture {
     }
 
     function test_refusesOtherContract() public {
-        JobMarketplace other = new JobMarketplace(nodes, owner, treasury, FEE_BPS);
+        JobMarketplace other = new JobMarketplace(nodes, board, owner, treasury, FEE_BPS);
         Voucher memory voucher = _voucher(_session, 1);
         _refusedSignature(_sign(voucherSecret, other.voucherDigest(voucher)));
     }

@@ -26,8 +26,10 @@ contract SessionHandler is Fixture {
     bytes32[] public everOpened;
     /// What all closed sessions of a token paid to hosts and protocol together.
     mapping(address => uint256) public settled;
+    /// Fees of all that closed, by the host whose work brought them.
+    mapping(address host => mapping(address token => uint256)) public feesOfCloses;
 
-    function setUp() public override {
+    function setUp() public virtual override {
         super.setUp();
         stubborn = new ContractRenter();
         weird = new WeirdToken();
@@ -306,6 +308,7 @@ contract SessionHandler is Fixture {
         assertFalse(closed[id], "closed twice");
         closed[id] = true;
         settled[_termsOf[id].token] += claim;
+        feesOfCloses[_termsOf[id].host][_termsOf[id].token] += uint256(claim) * market.sessions(id).feeBps / 10_000;
         for (uint256 i = 0; i < _live.length; ++i) {
             if (_live[i] != id) continue;
             _live[i] = _live[_live.length - 1];
@@ -314,7 +317,7 @@ contract SessionHandler is Fixture {
         }
     }
 
-    function _lift() private {
+    function _lift() internal {
         weird.setMode(WeirdToken.Mode.Normal);
     }
 }
