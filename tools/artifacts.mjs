@@ -13,7 +13,30 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const CONTRACTS = ['GovernanceToken', 'ModelRegistry', 'NodeRegistry', 'JobMarketplace', 'TestUsdc', 'SelfBatch'];
+const CONTRACTS = [
+  'JobMarketplace',
+  'NodeRegistry',
+  'ModelRegistry',
+  'GovernanceToken',
+  'Timelock',
+  'Governance',
+  'CircuitBreaker',
+  'ReputationSystem',
+  'ProofSystem',
+  'JobBoard',
+  'HostSlashing',
+  'AgentRegistry',
+  'RelayToken',
+  'RelayManager',
+  'SessionAccount',
+  'SessionAccountFactory',
+  'BaseAccountIntegration',
+  'SelfBatch',
+  'TestUsdc',
+];
+
+// Functions of JobMarketplace that its own ABI does not name, as another contract's code is behind them.
+const INTERFACES = ['IJobs'];
 
 const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const contracts = path.join(repository, 'contracts');
@@ -27,7 +50,7 @@ function build() {
     const args = [forge, 'build', '--force', '--skip', 'test', '--out', scratch, '--cache-path', `${scratch}.cache`];
     const run = spawnSync(process.execPath, args, { cwd: contracts, stdio: ['ignore', 'ignore', 'inherit'] });
     if (run.status !== 0) throw new Error('forge build failed');
-    return Object.fromEntries(CONTRACTS.map((name) => [name, artifactOf(scratch, name)]));
+    return Object.fromEntries([...CONTRACTS, ...INTERFACES].map((name) => [name, artifactOf(scratch, name)]));
   } finally {
     fs.rmSync(scratch, { recursive: true, force: true });
     fs.rmSync(`${scratch}.cache`, { recursive: true, force: true });
@@ -36,11 +59,12 @@ function build() {
 
 function artifactOf(out, name) {
   const built = JSON.parse(fs.readFileSync(path.join(out, `${name}.sol`, `${name}.json`), 'utf8'));
+  const abi = [...built.abi].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  if (INTERFACES.includes(name)) return `${JSON.stringify({ contractName: name, abi }, null, 2)}\n`;
   const bytecode = built.bytecode.object;
   if (!/^0x([0-9a-f]{2})+$/.test(bytecode)) throw new Error(`${name}: bytecode is empty or not linked`);
   const size = (built.deployedBytecode.object.length - 2) / 2;
   if (size > 24_576) throw new Error(`${name}: ${size} bytes of code exceed the limit of EIP-170`);
-  const abi = [...built.abi].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   return `${JSON.stringify({ contractName: name, abi, bytecode }, null, 2)}\n`;
 }
 
