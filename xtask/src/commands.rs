@@ -2,6 +2,11 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod bench;
+pub(crate) mod contracts_coverage;
+pub(crate) mod contracts_long;
+pub(crate) mod contracts_mutate;
+pub(crate) mod contracts_static;
+pub(crate) mod contracts_symbolic;
 pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod faults;

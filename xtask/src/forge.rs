@@ -12,7 +12,7 @@ use crate::repo::{self, Repo};
 use crate::toolchain;
 
 /// The tests that measure. Each also asserts its budget.
-const GAS_TESTS: &str = "test/Gas.t.sol";
+const GAS_TESTS: &str = "test/{*Gas,JobProofs}.t.sol";
 
 /// The committed figures, one file per contract.
 const COMMITTED: &str = "contracts/snapshots";
@@ -26,6 +26,13 @@ pub(crate) type Figures = BTreeMap<String, u64>;
 pub(crate) fn forge(repo: &Repo, arguments: &[&str]) -> Command {
     let mut command = toolchain::program(repo, "forge");
     command.args(arguments).current_dir(repo.path("contracts"));
+    command
+}
+
+/// The same under a profile of `contracts/foundry.toml`.
+pub(crate) fn forge_as(repo: &Repo, profile: &str, arguments: &[&str]) -> Command {
+    let mut command = forge(repo, arguments);
+    command.env("FOUNDRY_PROFILE", profile).env("FOUNDRY_GAS_SNAPSHOT_EMIT", "false");
     command
 }
 

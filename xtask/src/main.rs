@@ -1,4 +1,5 @@
-//! Developer commands: `cargo xtask <command>`. They need Rust, Node.js and npm, and nothing else.
+//! Developer commands: `cargo xtask <command>`. They need Rust, Node.js and npm, and
+//! those that prove or analyse contracts Python besides.
 //!
 //! Progress goes to stderr, results to stdout, so that every `--json` can be piped.
 #![allow(
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 mod build;
 mod commands;
 mod forge;
+mod python;
 mod repo;
 mod steps;
 mod tidy;
@@ -40,6 +42,11 @@ enum Command {
     Tidy(commands::tidy::Args),
     Gas(commands::gas::Args),
     Artifacts(commands::artifacts::Args),
+    ContractsLong(commands::contracts_long::Args),
+    ContractsCoverage(commands::contracts_coverage::Args),
+    ContractsSymbolic(commands::contracts_symbolic::Args),
+    ContractsStatic(commands::contracts_static::Args),
+    ContractsMutate(commands::contracts_mutate::Args),
     Bench(commands::bench::Args),
     Tools(commands::tools::Args),
 }
@@ -56,6 +63,11 @@ fn main() -> ExitCode {
         Command::Gas(args) => commands::gas::run(&repo, &args),
         Command::Bench(args) => commands::bench::run(&repo, &args),
         Command::Artifacts(args) => commands::artifacts::run(&repo, &args),
+        Command::ContractsLong(args) => commands::contracts_long::run(&repo, &args),
+        Command::ContractsCoverage(args) => commands::contracts_coverage::run(&repo, &args),
+        Command::ContractsSymbolic(args) => commands::contracts_symbolic::run(&repo, &args),
+        Command::ContractsStatic(args) => commands::contracts_static::run(&repo, &args),
+        Command::ContractsMutate(args) => commands::contracts_mutate::run(&repo, &args),
         Command::Tools(args) => commands::tools::run(&repo, &args),
     });
     match outcome {

@@ -1,6 +1,7 @@
 //! The repository: where it is, and how a child process is started in it.
 
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -94,6 +95,24 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// Runs to the end, shows every line on stderr as it comes, and gives all of them back: a long
+/// command's output is its progress and its result.
+pub(crate) fn lines_of(command: &mut Command) -> Result<(Vec<String>, ExitStatus)> {
+    let line = display(command);
+    eprintln!("$ {line}");
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("start `{line}`"))?;
+    let stdout = child.stdout.take().with_context(|| format!("output of `{line}`"))?;
+    let mut lines = Vec::new();
+    for text in BufReader::new(stdout).lines() {
+        let text = text.with_context(|| format!("output of `{line}`"))?;
+        eprintln!("{text}");
+        lines.push(text);
+    }
+    let status = child.wait().with_context(|| format!("wait for `{line}`"))?;
+    Ok((lines, status))
+}
+
 pub(crate) fn check(line: &str, status: ExitStatus) -> Result<()> {
     if !status.success() {
         bail!("`{line}`: {status}");
@@ -117,7 +136,7 @@ pub(crate) fn display(command: &Command) -> String {
 mod tests {
     use std::process::Command;
 
-    use super::{display, output_of, run};
+    use super::{display, lines_of, output_of, run};
 
     #[test]
     fn a_command_is_shown_by_name() {
@@ -135,5 +154,13 @@ mod tests {
     #[test]
     fn output_is_trimmed() {
         assert_eq!(output_of(Command::new("echo").arg("hi")).unwrap(), "hi");
+    }
+
+    #[test]
+    fn lines_are_kept_of_a_failing_command_too() {
+        let (lines, status) =
+            lines_of(Command::new("sh").args(["-c", "echo a; echo b; exit 3"])).unwrap();
+        assert_eq!(lines, ["a", "b"]);
+        assert_eq!(status.code(), Some(3));
     }
 }

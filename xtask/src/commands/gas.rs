@@ -14,8 +14,9 @@ mod table;
 /// Measures what each transaction costs and prints it beside its budget.
 ///
 /// Every figure is a whole transaction: 21,000 and calldata included, every slot and account cold.
-/// The last column is a public marketplace for the same job, measured the same way through its
-/// proxies; a dash means that it has no such transaction or that it was not measured.
+/// The column "public system" is a public marketplace for the same job, measured the same way through
+/// its proxies, and the last one what its first documents claimed; a dash means that it has no such
+/// transaction or that it was not measured.
 ///
 /// The committed figures, in `contracts/snapshots` and in README.md, stay as they are unless you ask
 /// for `--write`; `cargo xtask test` fails while they differ from a measurement.
