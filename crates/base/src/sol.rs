@@ -23,6 +23,15 @@ sol! {
         bytes32 transcriptRoot;
     }
 
+    /// As `Receipt` in `contracts/src/interfaces/IHostSlashing.sol`; EIP-712 type.
+    struct Receipt {
+        bytes32 sessionId;
+        uint96 amount;
+        uint64 tokens;
+        bytes32 transcriptRoot;
+        bool last;
+    }
+
     /// Proof of holding the voucher key when a connection attaches to a session; never sent on chain.
     struct Attach {
         bytes32 sessionId;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use capstan_base::{Address, ChainId};
-use capstan_chain::ChainClient;
+use capstan_chain::{ChainClient, LocalSigner};
 use capstan_engine::Engine;
 use capstan_kit::telemetry::Metrics;
 use capstan_kit::{Backoff, Clock, Secret, Supervisor};
@@ -51,6 +51,10 @@ pub struct HostParts {
     pub clock: Arc<dyn Clock>,
     /// URL that alerts are posted to; it may hold a token.
     pub webhook: Option<Secret>,
+    /// Key of `host`, which signs receipts; none are given without it. A host whose database was lost
+    /// gives none until every session of before has expired: what it signed then is not known any
+    /// more, and two receipts that contradict each other cost it a part of its stake.
+    pub receipts: Option<Arc<LocalSigner>>,
 }
 
 /// A host ready to serve.
@@ -65,8 +69,18 @@ pub struct Host {
 impl Host {
     /// Puts the parts together and takes up every stored session.
     pub async fn start(parts: HostParts) -> Result<Self, StoreError> {
-        let HostParts { host, config, chains, models, store, engine, metrics, clock, webhook } =
-            parts;
+        let HostParts {
+            host,
+            config,
+            chains,
+            models,
+            store,
+            engine,
+            metrics,
+            clock,
+            webhook,
+            receipts,
+        } = parts;
         let funds = Funds::default();
         let watch = Watch {
             host,
@@ -90,6 +104,7 @@ impl Host {
             chains: chains.clone(),
             config,
             clock: Arc::clone(&clock),
+            receipts,
         };
         let sessions = Sessions::new(admission, context).funded_by(funds.clone());
         let resumed = sessions.resume_stored().await?;

@@ -50,12 +50,12 @@ impl Outbox {
         newest: Option<&SignedVoucher>,
         claim: Amount,
         reason: EndReason,
-    ) -> Result<(), StoreError> {
+    ) -> Result<SettleOutcome, StoreError> {
         let intent = newest
             .filter(|_| !claim.is_zero())
             .map(|signed| request(&self.chains, self.host, key, terms, Some(signed), claim));
         let outcome = self.store.settle_session(key, reason.as_str(), intent).await?;
-        match outcome {
+        match &outcome {
             SettleOutcome::Settling(intent) => {
                 tracing::info!(%intent, %claim, reason = reason.as_str(), "settlement stored");
             }
@@ -63,7 +63,7 @@ impl Outbox {
             _ => {}
         }
         self.engine.notify();
-        Ok(())
+        Ok(outcome)
     }
 }
 

@@ -64,6 +64,11 @@ impl<'a> Section<'a> {
         u64::try_from(number).ok()
     }
 
+    /// True or false.
+    pub fn switch(&self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+        self.expect(key, "true or false", problems, Value::as_bool)
+    }
+
     /// A number with or without a fraction, as its decimal text, so that nothing is rounded.
     pub fn number_text(&self, key: &'static str, problems: &mut Problems) -> Option<String> {
         self.expect(key, "a number", problems, |value| match value {

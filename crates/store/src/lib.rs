@@ -26,6 +26,7 @@ pub mod memory;
 mod migrate;
 pub mod postgres;
 mod reader;
+pub mod receipts;
 pub mod rentals;
 pub mod session_store;
 pub mod sessions;
@@ -46,6 +47,7 @@ pub use lanes::{Fence, LaneKey, LaneSnapshot};
 #[cfg(feature = "memory")]
 pub use memory::{MemoryStore, Power};
 pub use postgres::{Lead, PgStore, PostgresUrl};
+pub use receipts::ReceiptOutcome;
 pub use rentals::{NewRental, Rental, RentalInsert, RentalState};
 pub use session_store::SessionStore;
 pub use sessions::{

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("../schema/0001_engine.sql")),
     (2, include_str!("../schema/0002_sessions.sql")),
     (3, include_str!("../schema/0003_flights.sql")),
+    (4, include_str!("../schema/0004_receipts.sql")),
 ];
 
 /// Brings the file to the newest schema, each step in its own transaction.

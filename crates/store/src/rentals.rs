@@ -1,6 +1,8 @@
 //! Rentals: sessions a renter pays for, with everything needed to get the deposit back.
 
-use capstan_base::{B256, Price, SessionKey, SessionTerms, SignedVoucher, TallyState, UnixSeconds};
+use capstan_base::{
+    B256, Price, SessionKey, SessionTerms, SignedReceipt, SignedVoucher, TallyState, UnixSeconds,
+};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::columns::{Json, Sql, get, get_option, text_enum};
@@ -68,6 +70,10 @@ pub struct Rental {
     pub close_intent: Option<IntentId>,
     /// What closing paid, once it is final.
     pub closing: Option<Closing>,
+    /// Newest receipt of the host.
+    pub receipt: Option<SignedReceipt>,
+    /// The first receipt that contradicts it.
+    pub contradiction: Option<SignedReceipt>,
 }
 
 /// What became of storing a rental.
@@ -260,7 +266,7 @@ fn execute(
         .map_err(StoreError::statement("change a rental"))
 }
 
-fn find(sql: &Connection, key: &SessionKey) -> Result<Option<Rental>> {
+pub(crate) fn find(sql: &Connection, key: &SessionKey) -> Result<Option<Rental>> {
     sql.prepare_cached(
         "SELECT * FROM rentals WHERE chain_id = ?1 AND marketplace = ?2 AND session_id = ?3",
     )
@@ -287,5 +293,7 @@ fn read_rental(row: &Row<'_>) -> rusqlite::Result<Rental> {
         open_tx: get_option(row, "open_tx")?,
         close_intent: get_option(row, "close_intent")?.map(IntentId),
         closing: read_closing(row)?,
+        receipt: row.get::<_, Option<Json<_>>>("receipt")?.map(|receipt| receipt.0),
+        contradiction: row.get::<_, Option<Json<_>>>("contradiction")?.map(|receipt| receipt.0),
     })
 }

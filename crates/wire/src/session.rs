@@ -13,7 +13,8 @@
 use alloy_primitives::B256;
 use capstan_base::tally::TallyState;
 use capstan_base::{
-    Address, Amount, ChainId, Price, SessionId, SessionTerms, Signature65, SignedVoucher,
+    Address, Amount, ChainId, Price, SessionId, SessionTerms, Signature65, SignedReceipt,
+    SignedVoucher,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub enum FromHost {
         amount: Amount,
         /// Tokens it covers.
         tokens: u64,
+        /// The same, signed by the host; none for a ceiling, or if the host gives none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<SignedReceipt>,
     },
     /// The request is over.
     Finished {
@@ -107,6 +111,10 @@ pub enum FromHost {
     Ended {
         /// Why.
         reason: EndReason,
+        /// The host's last receipt: it claims this and no more. None if its claim is not stored yet,
+        /// or if the host gives none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<SignedReceipt>,
     },
     /// Something was refused. The connection stays open unless `fatal`.
     Error {

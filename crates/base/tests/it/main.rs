@@ -3,6 +3,7 @@
 
 mod amount;
 mod price;
+mod receipt;
 mod signature;
 mod tally;
 mod transcript;

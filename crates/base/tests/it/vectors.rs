@@ -18,8 +18,8 @@
 use alloy_primitives::{Address, B256, address, b256, hex};
 use capstan_base::transcript::leaf_hash;
 use capstan_base::{
-    Amount, AttachChallenge, ChainId, ModelId, SessionId, SessionKey, SessionTerms, Signature65,
-    SignedVoucher, Transcript, UnixSeconds, Voucher,
+    Amount, AttachChallenge, ChainId, ModelId, Receipt, SessionId, SessionKey, SessionTerms,
+    Signature65, SignedVoucher, Transcript, UnixSeconds, Voucher,
 };
 
 pub const SIGNER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -123,4 +123,22 @@ fn an_attach_proof_signed_by_cast_is_accepted() {
         .into(),
     );
     assert_eq!(proof.verify(digest, SIGNER), Ok(()));
+}
+
+/// The same receipt has the same digest in contracts/test/HostSlashingEquivocation.t.sol.
+#[test]
+fn a_receipt_has_the_digest_that_the_contract_computes() {
+    let receipt = Receipt {
+        session_id: SessionId(B256::repeat_byte(0x11)),
+        amount: amount(123_456_789),
+        tokens: 4321,
+        transcript_root: B256::repeat_byte(0x33),
+        last: true,
+    };
+    let marketplace = Address::repeat_byte(0x22);
+    let expected = b256!("ac67b7ec9a2570e5a5d23bbbe4d3a4c71edcbeef56c49c06037ceb34b80b4bc4");
+    assert_eq!(receipt.digest(ChainId(84532), marketplace), expected);
+    let expected = b256!("4e51bcceaaadc1dcd9b4cb54c0a4a434cb1fe9ef22ba70c9f3111659b9cb774a");
+    let running = Receipt { last: false, ..receipt };
+    assert_eq!(running.digest(ChainId(84532), marketplace), expected);
 }

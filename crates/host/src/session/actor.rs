@@ -2,6 +2,7 @@
 
 mod attach;
 mod prompt;
+mod receipt;
 mod serve;
 mod settle;
 mod voucher;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use capstan_base::{ChainId, SessionKey, SessionTerms};
-use capstan_chain::ChainClient;
+use capstan_chain::{ChainClient, LocalSigner};
 use capstan_kit::clock::Clock;
 use capstan_store::SessionStore;
 use capstan_wire::session::{EndReason, FinishReason, FromHost, FromRenter};
@@ -44,6 +45,8 @@ pub struct SessionContext {
     pub config: HostConfig,
     /// Wall-clock time, for the store.
     pub clock: Arc<dyn Clock>,
+    /// Key of the host's account, which signs receipts; none are given without it.
+    pub receipts: Option<Arc<LocalSigner>>,
 }
 
 /// One session's state.
@@ -217,7 +220,8 @@ impl SessionActor {
             FromRenter::Voucher(voucher) => match self.take_voucher(voucher).await {
                 Ok(()) => {
                     let (amount, tokens) = (self.meter.signed(), self.meter.covered());
-                    self.send(FromHost::VoucherAccepted { amount, tokens });
+                    let receipt = self.receipt();
+                    self.send(FromHost::VoucherAccepted { amount, tokens, receipt });
                 }
                 Err(error) => {
                     let lost = error.code == ErrorCode::Internal;

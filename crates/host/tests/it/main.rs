@@ -13,6 +13,7 @@ mod machines;
 mod meter;
 mod node;
 mod outbox;
+mod receipts;
 mod reference;
 mod session;
 mod settling;

@@ -121,7 +121,8 @@ impl Stage {
         let engine =
             Engine::start(Arc::new(store.clone()), HashMap::new(), Vec::new(), lanes, cancel);
         let signer = LocalSigner::random();
-        let host = Address::repeat_byte(0xaa);
+        let account = Arc::new(LocalSigner::random());
+        let host = account.address();
         let model = tiny();
         let terms = SessionTerms {
             host,
@@ -148,6 +149,7 @@ impl Stage {
             chains: BTreeMap::new(),
             config,
             clock: Arc::new(ManualClock::new(UnixSeconds::new(1000).unwrap())),
+            receipts: Some(account),
         };
         let opened_at = UnixSeconds::new(1000).unwrap();
         let new = NewSession { key, terms: terms.clone(), price, opened_at, admitted_block: 1 };

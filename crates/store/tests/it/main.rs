@@ -6,6 +6,7 @@ mod crash;
 mod machines;
 mod migrations;
 mod opening;
+mod receipts;
 mod rentals;
 mod samples;
 mod sessions;

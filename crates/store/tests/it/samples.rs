@@ -1,8 +1,9 @@
 //! Values the tests share.
 
 use capstan_base::{
-    Address, Amount, B256, ChainId, Frontier, ModelId, Price, SessionId, SessionKey, SessionTerms,
-    Signature65, SignedVoucher, TallyState, U256, UnixSeconds, Voucher,
+    Address, Amount, B256, ChainId, Frontier, ModelId, Price, Receipt, SessionId, SessionKey,
+    SessionTerms, Signature65, SignedReceipt, SignedVoucher, TallyState, U256, UnixSeconds,
+    Voucher,
 };
 use capstan_store::{
     EngineStore, Fence, Inclusion, IntentId, LaneKey, NewAttempt, NewIntent, NewRental, NewSession,
@@ -134,4 +135,9 @@ pub(crate) fn voucher(session: SessionId, units: u128, tokens: u64) -> SignedVou
 pub(crate) fn tally(tokens: u64) -> TallyState {
     let peaks = vec![B256::repeat_byte(3); usize::try_from(tokens.count_ones()).unwrap()];
     TallyState { input: tokens, output: 0, frontier: Frontier { size: tokens, peaks } }
+}
+
+pub(crate) fn receipt(session: SessionId, units: u128, tokens: u64, last: bool) -> SignedReceipt {
+    let SignedVoucher { voucher, signature } = voucher(session, units, tokens);
+    SignedReceipt { receipt: Receipt { last, ..Receipt::of(&voucher) }, signature }
 }

@@ -75,6 +75,21 @@ fn an_unknown_field_is_ignored_and_an_unknown_type_is_not() {
     }
 }
 
+/// Peers of before receipts go on: they send none, and get none that they would have to know.
+#[test]
+fn a_message_without_a_receipt_is_what_it_was_before() {
+    let accepted = r#"{"v":1,"type":"voucher_accepted","amount":"7","tokens":3}"#;
+    let ended = r#"{"v":1,"type":"ended","reason":"end"}"#;
+    for frame in [accepted, ended] {
+        let message: FromHost = decode(frame).unwrap();
+        assert!(matches!(
+            message,
+            FromHost::VoucherAccepted { receipt: None, .. } | FromHost::Ended { receipt: None, .. }
+        ));
+        assert_eq!(encode(&message), frame);
+    }
+}
+
 #[test]
 fn a_frame_over_the_limit_is_refused_unread() {
     let frame = format!(r#"{{"v":1,"type":"ping","pad":"{}"}}"#, "x".repeat(MAX_FRAME_BYTES));

@@ -2,8 +2,8 @@
 
 use capstan_base::tally::TallyState;
 use capstan_base::{
-    Address, Amount, B256, ChainId, Frontier, ModelId, Price, SessionId, SessionTerms, Signature65,
-    SignedVoucher, UnixSeconds, Voucher,
+    Address, Amount, B256, ChainId, Frontier, ModelId, Price, Receipt, SessionId, SessionTerms,
+    Signature65, SignedReceipt, SignedVoucher, UnixSeconds, Voucher,
 };
 use capstan_wire::error::{PaymentChain, PaymentNeeded, PaymentSession};
 use capstan_wire::openai::{Message, Prompt};
@@ -60,6 +60,12 @@ pub fn voucher() -> impl Strategy<Value = SignedVoucher> {
             signature,
         },
     )
+}
+
+fn receipt() -> impl Strategy<Value = SignedReceipt> {
+    (voucher(), any::<bool>()).prop_map(|(SignedVoucher { voucher, signature }, last)| {
+        SignedReceipt { receipt: Receipt { last, ..Receipt::of(&voucher) }, signature }
+    })
 }
 
 fn tally() -> impl Strategy<Value = TallyState> {
@@ -186,7 +192,9 @@ pub fn from_host() -> impl Strategy<Value = FromHost> {
             tokens,
             transcript_root
         }),
-        paid().prop_map(|(amount, tokens, _)| FromHost::VoucherAccepted { amount, tokens }),
+        (paid(), option::of(receipt())).prop_map(|((amount, tokens, _), receipt)| {
+            FromHost::VoucherAccepted { amount, tokens, receipt }
+        }),
         (three, select(FINISHES)).prop_map(
             |((request_id, input_tokens, output_tokens), reason)| FromHost::Finished {
                 request_id,
@@ -195,7 +203,8 @@ pub fn from_host() -> impl Strategy<Value = FromHost> {
                 output_tokens
             }
         ),
-        select(ENDS).prop_map(|reason| FromHost::Ended { reason }),
+        (select(ENDS), option::of(receipt()))
+            .prop_map(|(reason, receipt)| FromHost::Ended { reason, receipt }),
         (error(), option::of(any::<u64>()), any::<bool>())
             .prop_map(|(error, request_id, fatal)| FromHost::Error { error, request_id, fatal }),
         Just(FromHost::Pong),
