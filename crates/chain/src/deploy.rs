@@ -1,20 +1,25 @@
 //! Our contracts onto a chain, one transaction after the other.
 //!
-//! For local chains, tests and the operator's `deploy` command. Nothing is stored: a run that breaks
-//! off is answered by another run, which deploys anew.
+//! For local chains, tests and `capstan deploy`. Every link between two contracts is a constructor
+//! argument: an address made by a transaction is known before it is sent, from its sender and nonce,
+//! so where two contracts name each other the first takes the address that the second will have. No
+//! contract has a set-up function, and no key holds power over one for even a block.
+//!
+//! Nothing is stored. A run that breaks off goes on where it stopped if it is told the nonce it began
+//! with: what its earlier transactions made is checked and not made again.
+
+mod check;
+mod plan;
 
 use core::time::Duration;
 
 use alloy_primitives::U256;
-use alloy_sol_types::SolConstructor;
 use capstan_base::{Address, B256};
 use tokio::time::Instant;
 use tracing::info;
 
 use crate::bindings::ContractKind;
-use crate::bindings::abi::{
-    GovernanceToken, JobMarketplace, ModelRegistry, NodeRegistry, SelfBatch, TestUsdc,
-};
+use crate::bindings::abi::SelfBatch;
 use crate::bindings::calls::Call;
 use crate::client::ChainClient;
 use crate::error::ChainError;
@@ -22,6 +27,9 @@ use crate::registry::Contracts;
 use crate::rpc::SendOutcome;
 use crate::signer::{LocalSigner, TxFields, TxTarget};
 use crate::types::{BlockTag, Bytes, GasEstimate, Receipt};
+
+pub use check::{preflight, self_test};
+pub use plan::{DeployParams, Plan};
 
 /// Longest wait for one receipt: a public chain under load takes minutes, never this long.
 const RECEIPT_DEADLINE: Duration = Duration::from_secs(300);
@@ -32,19 +40,15 @@ const LEAST_PAUSE: Duration = Duration::from_millis(20);
 /// Margin over the estimate, in per cent: state may move between estimate and inclusion.
 const GAS_MARGIN: u64 = 20;
 
-/// Who gets what on a fresh deployment.
-#[derive(Clone, Copy, Debug)]
-pub struct DeployParams {
-    /// Gets the whole supply of FAB.
-    pub fab_receiver: Address,
-    /// Owns the model registry and the fee: a timelock, on any chain that matters.
-    pub owner: Address,
-    /// Collects fees.
-    pub fee_recipient: Address,
-    /// Protocol fee, basis points.
-    pub fee_bps: u16,
-    /// Deploys the worthless test dollar too.
-    pub test_usdc: bool,
+/// One contract of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which.
+    pub kind: ContractKind,
+    /// Where it lies.
+    pub address: Address,
+    /// What made it; none if an earlier run did.
+    pub tx_hash: Option<B256>,
 }
 
 /// What a deployment left on the chain.
@@ -54,59 +58,64 @@ pub struct Deployed {
     pub contracts: Contracts,
     /// The test dollar, six decimals.
     pub test_usdc: Option<Address>,
-    /// Contract, address, transaction: in the order they were made.
-    pub steps: Vec<(ContractKind, Address, B256)>,
+    /// In the order they were made.
+    pub steps: Vec<Step>,
 }
 
-/// Deploys FAB, the model registry, the node registry, the marketplace, and the test dollar if
-/// asked for.
+/// Deploys a plan's contracts, beginning with the sender's next nonce.
 ///
 /// # Errors
-/// The first step that fails; earlier ones stay on the chain, unused.
+/// The first step that fails; earlier ones stay on the chain.
 pub async fn deploy_all(
     client: &ChainClient,
     signer: &LocalSigner,
     params: &DeployParams,
 ) -> Result<Deployed, ChainError> {
+    let first_nonce = client.account_nonce(signer.address(), BlockTag::Latest).await?;
+    let plan = Plan::new(signer.address(), first_nonce, params.clone());
+    // It holds every contract's code.
+    Box::pin(run_plan(client, signer, &plan, |_| {})).await
+}
+
+/// Makes what is missing of a plan, and tells of each step as it is done.
+///
+/// # Errors
+/// The first step that fails, or an address where an earlier transaction made something else. Told
+/// the same plan again, this goes on from there.
+pub async fn run_plan(
+    client: &ChainClient,
+    signer: &LocalSigner,
+    plan: &Plan,
+    mut done: impl FnMut(&Step),
+) -> Result<Deployed, ChainError> {
+    let from_block = client.head(BlockTag::Latest).await?.number;
     let mut steps = Vec::new();
-    let mut deploy = async |kind: ContractKind, code: &Bytes, arguments: Vec<u8>| {
-        let code: Bytes = code.iter().copied().chain(arguments).collect();
-        let (address, tx_hash) = create(client, signer, kind, code).await?;
-        steps.push((kind, address, tx_hash));
-        Ok::<_, ChainError>(address)
-    };
-    let arguments = GovernanceToken::constructorCall { receiver: params.fab_receiver };
-    let governance_token =
-        deploy(ContractKind::GovernanceToken, &GovernanceToken::BYTECODE, arguments.abi_encode())
-            .await?;
-    let arguments = ModelRegistry::constructorCall { owner_: params.owner };
-    let model_registry =
-        deploy(ContractKind::ModelRegistry, &ModelRegistry::BYTECODE, arguments.abi_encode())
-            .await?;
-    let arguments =
-        NodeRegistry::constructorCall { stakeToken: governance_token, models: model_registry };
-    let node_registry =
-        deploy(ContractKind::NodeRegistry, &NodeRegistry::BYTECODE, arguments.abi_encode()).await?;
-    let arguments = JobMarketplace::constructorCall {
-        nodes: node_registry,
-        owner_: params.owner,
-        feeRecipient_: params.fee_recipient,
-        feeBps_: params.fee_bps,
-    };
-    let job_marketplace =
-        deploy(ContractKind::JobMarketplace, &JobMarketplace::BYTECODE, arguments.abi_encode())
-            .await?;
-    let test_usdc = match params.test_usdc {
-        true => Some(deploy(ContractKind::TestUsdc, &TestUsdc::BYTECODE, Vec::new()).await?),
-        false => None,
-    };
-    let contracts = Contracts {
-        job_marketplace,
-        node_registry,
-        model_registry: Some(model_registry),
-        governance_token: Some(governance_token),
-    };
-    Ok(Deployed { contracts, test_usdc, steps })
+    for (nonce, kind) in plan.steps() {
+        let address = plan.address_of(kind);
+        let next = client.account_nonce(signer.address(), BlockTag::Latest).await?;
+        let tx_hash = if next > nonce {
+            client.verify_contract(kind, address).await?;
+            None
+        } else {
+            let (made, tx_hash) = create(client, signer, kind, plan.code_of(kind)).await?;
+            if made != address {
+                let (chain, contract) = (client.chain_id(), kind.name());
+                let reason = format!(
+                    "it lies at {made} and not at {address}: the account sent something else meanwhile"
+                );
+                return Err(ChainError::Deployment { chain, contract, reason });
+            }
+            Some(tx_hash)
+        };
+        let step = Step { kind, address, tx_hash };
+        done(&step);
+        steps.push(step);
+    }
+    // Where an earlier run began, this one does not know.
+    let whole = steps.iter().all(|step| step.tx_hash.is_some());
+    let contracts = Contracts { from_block: whole.then_some(from_block), ..plan.contracts() };
+    let test_usdc = steps.iter().find(|step| step.kind == ContractKind::TestUsdc);
+    Ok(Deployed { contracts, test_usdc: test_usdc.map(|step| step.address), steps })
 }
 
 /// Deploys the code that accounts delegate to in order to batch their calls by EIP-7702. One per chain

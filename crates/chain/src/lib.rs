@@ -32,5 +32,5 @@ pub use rpc::{Found, RpcPool, RpcUrl, SendOutcome, Voices};
 pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields, TxTarget};
 pub use types::{
     BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, NonceUse, OpenedSession,
-    Receipt, SessionState, SessionStatus,
+    Receipt, Score, SessionState, SessionStatus,
 };

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use capstan_base::{Address, Amount, ChainId, U256};
 use capstan_kit::Problems;
 
+use crate::bindings::ContractKind;
 use crate::error::ChainError;
 use crate::fees::GasMultiplier;
 use crate::rpc::RpcUrl;
@@ -110,16 +111,28 @@ pub struct Token {
 }
 
 /// Our contracts on one chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contracts {
-    /// Sessions, and the ledger that it inherits.
+    /// Sessions and jobs, and the ledger under both.
     pub job_marketplace: Address,
     /// Hosts.
     pub node_registry: Address,
-    /// Approved models.
-    pub model_registry: Option<Address>,
-    /// FAB.
-    pub governance_token: Option<Address>,
+    /// Those that are known besides. What a command needs and does not find here, it asks the two
+    /// above for, where they name it.
+    pub others: BTreeMap<ContractKind, Address>,
+    /// Block of the first of them, so that nobody looks for their events from the chain's beginning.
+    pub from_block: Option<u64>,
+}
+
+impl Contracts {
+    /// Where a contract lies, if that is configured.
+    pub fn of(&self, kind: ContractKind) -> Option<Address> {
+        match kind {
+            ContractKind::JobMarketplace => Some(self.job_marketplace),
+            ContractKind::NodeRegistry => Some(self.node_registry),
+            _ => self.others.get(&kind).copied(),
+        }
+    }
 }
 
 /// One chain, checked.

@@ -151,6 +151,15 @@ pub struct Node {
     pub info_block: u64,
 }
 
+/// A host's record in one token: base units of protocol fee, decayed to now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// By what its work brought.
+    pub merit: u128,
+    /// By what work that failed would have brought.
+    pub fault: u128,
+}
+
 /// What a host says of itself, from its newest event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeInfo {

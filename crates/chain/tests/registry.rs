@@ -60,7 +60,7 @@ fn the_names_of_the_seed_enable_both_first_chains() {
     let base = registry.get(ChainId(84_532)).unwrap();
     assert_eq!((base.rpc_urls.len(), base.kind), (2, ChainKind::OpStack));
     assert_eq!(base.gas_multiplier.to_string(), "1.100");
-    assert_eq!(base.contracts.unwrap().job_marketplace, address(MARKET));
+    assert_eq!(base.contracts.as_ref().unwrap().job_marketplace, address(MARKET));
     let opbnb = registry.default_chain().unwrap();
     assert_eq!((opbnb.chain_id, opbnb.native.symbol.as_str()), (ChainId(5_611), "BNB"));
     assert_eq!(opbnb.gas_multiplier.to_string(), "1.300");
@@ -106,8 +106,8 @@ fn environment_overrides_the_file_and_the_file_overrides_the_preset() {
     let registry = load(&file, &env).unwrap();
     let chain = registry.default_chain().unwrap();
     assert_eq!(format!("{:?}", chain.rpc_urls), "[https://env.example]");
-    assert_eq!(chain.contracts.unwrap().job_marketplace, Address::repeat_byte(0x44));
-    assert_eq!(chain.contracts.unwrap().node_registry, address(NODES), "empty is not set");
+    assert_eq!(chain.contracts.as_ref().unwrap().job_marketplace, Address::repeat_byte(0x44));
+    assert_eq!(chain.contracts.as_ref().unwrap().node_registry, address(NODES), "empty is not set");
     assert_eq!(chain.token_address("USDC"), Some(Address::repeat_byte(0x55)));
     assert_eq!(chain.finality, Finality::Latest);
 }
@@ -127,7 +127,7 @@ fn a_chain_of_the_users_own_needs_no_new_build() {
     let registry = load(&file, &[("MY_CHAIN_NODE_REGISTRY", NODES)]).unwrap();
     let chain = registry.default_chain().unwrap();
     assert_eq!((chain.chain_id, chain.title.as_str()), (ChainId(1234), "my-chain"));
-    assert_eq!(chain.contracts.unwrap().node_registry, address(NODES));
+    assert_eq!(chain.contracts.as_ref().unwrap().node_registry, address(NODES));
 }
 
 #[test]

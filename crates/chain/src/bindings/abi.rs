@@ -40,6 +40,90 @@ sol!(
     "../../contracts/artifacts/SelfBatch.json"
 );
 
+sol!(
+    #[sol(all_derives)]
+    Timelock,
+    "../../contracts/artifacts/Timelock.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    Governance,
+    "../../contracts/artifacts/Governance.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    CircuitBreaker,
+    "../../contracts/artifacts/CircuitBreaker.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    ReputationSystem,
+    "../../contracts/artifacts/ReputationSystem.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    ProofSystem,
+    "../../contracts/artifacts/ProofSystem.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    JobBoard,
+    "../../contracts/artifacts/JobBoard.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    HostSlashing,
+    "../../contracts/artifacts/HostSlashing.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    AgentRegistry,
+    "../../contracts/artifacts/AgentRegistry.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    RelayToken,
+    "../../contracts/artifacts/RelayToken.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    RelayManager,
+    "../../contracts/artifacts/RelayManager.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    SessionAccount,
+    "../../contracts/artifacts/SessionAccount.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    SessionAccountFactory,
+    "../../contracts/artifacts/SessionAccountFactory.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    BaseAccountIntegration,
+    "../../contracts/artifacts/BaseAccountIntegration.json"
+);
+
+sol!(
+    #[sol(all_derives)]
+    IJobs,
+    "../../contracts/artifacts/IJobs.json"
+);
+
 sol! {
     /// What each of our contracts answers, whatever its version.
     #[sol(all_derives)]
@@ -56,6 +140,12 @@ sol! {
         function allowance(address owner, address spender) external view returns (uint256);
         function nonces(address owner) external view returns (uint256);
         function DOMAIN_SEPARATOR() external view returns (bytes32);
+    }
+
+    /// Whose typed data a contract takes (ERC-5267).
+    #[sol(all_derives)]
+    interface IEip712 {
+        function eip712Domain() external view returns (bytes1 fields, string name, string version, uint256 chainId, address verifyingContract, bytes32 salt, uint256[] extensions);
     }
 
     /// Predeploy of the OP stack: https://specs.optimism.io/protocol/fjord/predeploys.html

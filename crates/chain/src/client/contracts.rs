@@ -4,6 +4,7 @@ use alloy_primitives::U256;
 use alloy_sol_types::SolCall;
 use capstan_base::{Address, Amount, ModelId};
 
+use crate::bindings::ContractKind;
 use crate::bindings::abi::{IErc20, JobMarketplace, ModelRegistry, NodeRegistry};
 use crate::client::ChainClient;
 use crate::error::ChainError;
@@ -52,7 +53,7 @@ impl ChainClient {
     /// The model registry: as configured, else the one that the node registry asks.
     pub async fn model_registry(&self) -> Result<Address, ChainError> {
         let contracts = self.contracts()?;
-        match contracts.model_registry {
+        match contracts.of(ContractKind::ModelRegistry) {
             Some(address) => Ok(address),
             None => {
                 let call = NodeRegistry::MODELSCall {};
@@ -65,7 +66,7 @@ impl ChainClient {
     /// FAB: as configured, else what the node registry takes as stake.
     pub async fn governance_token(&self) -> Result<Address, ChainError> {
         let contracts = self.contracts()?;
-        match contracts.governance_token {
+        match contracts.of(ContractKind::GovernanceToken) {
             Some(address) => Ok(address),
             None => {
                 let call = NodeRegistry::STAKE_TOKENCall {};

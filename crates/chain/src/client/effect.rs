@@ -2,6 +2,7 @@
 
 use capstan_base::{Address, SessionTerms};
 
+use crate::bindings::ContractKind;
 use crate::bindings::abi::IErc20::IErc20Calls;
 use crate::bindings::abi::JobMarketplace::JobMarketplaceCalls as Market;
 use crate::bindings::abi::ModelRegistry::ModelRegistryCalls as Models;
@@ -53,14 +54,12 @@ impl ChainClient {
         at: BlockTag,
     ) -> Result<Effect, ChainError> {
         let contracts = self.config.contracts.as_ref();
-        let is = |of: fn(&crate::Contracts) -> Option<Address>| {
-            contracts.and_then(of).is_some_and(|address| address == call.to)
-        };
-        if is(|ours| Some(ours.job_marketplace)) {
+        let is = |kind| contracts.and_then(|ours| ours.of(kind)) == Some(call.to);
+        if is(ContractKind::JobMarketplace) {
             self.session_effect(call, at).await
-        } else if is(|ours| Some(ours.node_registry)) {
+        } else if is(ContractKind::NodeRegistry) {
             self.node_effect(from, call, at).await
-        } else if is(|ours| ours.model_registry) {
+        } else if is(ContractKind::ModelRegistry) {
             self.model_effect(call, at).await
         } else {
             self.token_effect(from, call, at).await
@@ -76,6 +75,9 @@ impl ChainClient {
                 Some(Market::triggerSessionTimeout(asked)) => (asked.terms, &closed),
                 Some(Market::createSessionJob(asked)) => (asked.terms, &was_opened),
                 Some(Market::createSessionJobWithPermit(asked)) => (asked.terms, &was_opened),
+                Some(Market::createSessionJobWithAuthorization(asked)) => {
+                    (asked.terms, &was_opened)
+                }
                 Some(Market::requestSessionClose(asked)) => (asked.terms, &is_ending),
                 Some(Market::presentVoucher(asked)) => {
                     return self.presented_effect(asked, at).await;

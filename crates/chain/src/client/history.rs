@@ -117,15 +117,34 @@ impl ChainClient {
         id: SessionId,
         from_block: u64,
     ) -> Result<Option<Log>, ChainError> {
+        let mut first = None;
+        self.search_logs(marketplace, &[Some(event), Some(id.0)], from_block, |log| {
+            first = Some(log);
+            false
+        })
+        .await?;
+        Ok(first)
+    }
+
+    /// Hands over the logs of one contract from a block up to the head, in the chain's order, until
+    /// `wants_more` says no.
+    pub(super) async fn search_logs(
+        &self,
+        address: Address,
+        topics: &[Option<B256>],
+        from_block: u64,
+        mut wants_more: impl FnMut(Log) -> bool,
+    ) -> Result<(), ChainError> {
         let head = self.head(BlockTag::Latest).await?.number;
-        let topics = [Some(event), Some(id.0)];
         let (mut from, mut page) = (from_block, PAGE);
         while from <= head {
             let to = from.saturating_add(page).saturating_sub(1).min(head);
-            match self.logs(marketplace, &topics, from, to).await {
+            match self.logs(address, topics, from, to).await {
                 Ok(logs) => {
-                    if let Some(log) = logs.into_iter().next() {
-                        return Ok(Some(log));
+                    for log in logs {
+                        if !wants_more(log) {
+                            return Ok(());
+                        }
                     }
                     from = to.saturating_add(1);
                 }
@@ -135,7 +154,7 @@ impl ChainClient {
                 },
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Logs of one contract in a range of blocks, both ends included, in the chain's order. `None`

@@ -3,10 +3,10 @@
 use alloy_sol_types::SolEvent;
 use capstan_base::{Address, Amount, ModelId, Price};
 
-use crate::bindings::abi::NodeRegistry;
+use crate::bindings::abi::{IJobs, NodeRegistry, ReputationSystem};
 use crate::client::ChainClient;
 use crate::error::ChainError;
-use crate::types::{BlockTag, Node, NodeInfo};
+use crate::types::{BlockTag, Node, NodeInfo, Score};
 
 impl ChainClient {
     /// Stake and state of a host; `None` if it is not registered.
@@ -53,6 +53,54 @@ impl ChainClient {
             .map(|event| event.map(|event| (ModelId(event.model), event.token)))
             .collect::<Result<_, _>>()
             .map_err(|error| self.inconsistent("reading a host's offers", error))
+    }
+
+    /// Hosts that ever set a price for a model in a token, in the order they first did. Searched from
+    /// the block that the configuration names, or the chain's first; whether a host still serves is
+    /// for [`ChainClient::is_serving`] to say.
+    pub async fn hosts_that_offered(
+        &self,
+        model: ModelId,
+        token: Address,
+    ) -> Result<Vec<Address>, ChainError> {
+        let topics = [
+            Some(NodeRegistry::OfferSet::SIGNATURE_HASH),
+            None,
+            Some(model.0),
+            Some(token.into_word()),
+        ];
+        let from_block = self.contracts()?.from_block.unwrap_or_default();
+        let mut hosts = Vec::new();
+        self.search_logs(self.node_registry()?, &topics, from_block, |log| {
+            let host = log.data.topics().get(1).map(|topic| Address::from_word(*topic));
+            if let Some(host) = host.filter(|host| !hosts.contains(host)) {
+                hosts.push(host);
+            }
+            true
+        })
+        .await?;
+        Ok(hosts)
+    }
+
+    /// Records of hosts in a token, in the order asked: what [`Score`] says.
+    pub async fn scores_of(
+        &self,
+        hosts: &[Address],
+        token: Address,
+    ) -> Result<Vec<Score>, ChainError> {
+        const OPERATION: &str = "reading the records of hosts";
+        let call = IJobs::REPUTATIONCall {};
+        let reputation = self.view(OPERATION, self.marketplace()?, call, BlockTag::Latest).await?;
+        let call = ReputationSystem::scoresOfCall { hosts: hosts.to_vec(), token };
+        let scores = self.view(OPERATION, reputation, call, BlockTag::Latest).await?;
+        if scores.len() != hosts.len() {
+            let detail = format!("{} records of {} hosts", scores.len(), hosts.len());
+            return Err(self.inconsistent(OPERATION, detail));
+        }
+        Ok(scores
+            .into_iter()
+            .map(|score| Score { merit: score.merit, fault: score.fault })
+            .collect())
     }
 
     /// What a host asks for a model in a token; `None` if it does not offer it.

@@ -1,20 +1,17 @@
 //! Is the chain what the configuration says? Asked once, at start.
 
-use alloy_primitives::U64;
-use alloy_sol_types::SolCall;
+use alloy_primitives::{U64, keccak256};
+use alloy_sol_types::{SolCall, SolValue};
 use capstan_base::{Address, B256, ChainId};
 use serde_json::json;
 
 use crate::bindings::ContractKind;
 use crate::bindings::abi::IVersioned;
-use crate::bindings::abi::JobMarketplace::NODESCall;
-use crate::bindings::abi::NodeRegistry::{MODELSCall, STAKE_TOKENCall};
+use crate::bindings::links::LINKS;
 use crate::client::ChainClient;
 use crate::error::ChainError;
 use crate::registry::Contracts;
 use crate::types::BlockTag;
-
-const LINKS: &str = "reading which contracts belong together";
 
 impl ChainClient {
     /// Checks that an endpoint answers for this chain, and that every configured contract is there
@@ -24,7 +21,7 @@ impl ChainClient {
     /// Everything that is wrong. If the chain cannot be reached, that alone.
     pub async fn verify(&self) -> Result<(), Vec<ChainError>> {
         self.verify_chain_id().await.map_err(|error| vec![error])?;
-        let contracts = *self.contracts().map_err(|error| vec![error])?;
+        let contracts = self.contracts().map_err(|error| vec![error])?;
         let mut wrong = Vec::new();
         for (kind, address) in [
             (ContractKind::JobMarketplace, contracts.job_marketplace),
@@ -36,49 +33,57 @@ impl ChainClient {
             // What the two say of the others is worth nothing then.
             return Err(wrong);
         }
-        for (kind, address) in [
+        // Hosts and renters need these two, so they are asked for even if nobody configured them.
+        let needed = [
             (ContractKind::ModelRegistry, self.model_registry().await),
             (ContractKind::GovernanceToken, self.governance_token().await),
-        ] {
+        ];
+        let others = contracts.others.iter().map(|(kind, address)| (*kind, Ok(*address)));
+        let unnamed = needed.into_iter().filter(|(kind, _)| contracts.of(*kind).is_none());
+        for (kind, address) in others.chain(unnamed) {
             let checked = match address {
                 Ok(address) => self.verify_contract(kind, address).await,
                 Err(error) => Err(error),
             };
             wrong.extend(checked.err());
         }
-        wrong.extend(self.verify_links(&contracts).await.err().into_iter().flatten());
+        wrong.extend(self.verify_links(contracts).await);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
-    /// The contracts have to belong together: each names the others it was deployed with.
-    async fn verify_links(&self, contracts: &Contracts) -> Result<(), Vec<ChainError>> {
-        let (market, nodes, at) =
-            (contracts.job_marketplace, contracts.node_registry, BlockTag::Latest);
-        let linked = [
-            ("NodeRegistry", Some(nodes), self.view(LINKS, market, NODESCall {}, at).await),
-            (
-                "ModelRegistry",
-                contracts.model_registry,
-                self.view(LINKS, nodes, MODELSCall {}, at).await,
-            ),
-            (
-                "GovernanceToken",
-                contracts.governance_token,
-                self.view(LINKS, nodes, STAKE_TOKENCall {}, at).await,
-            ),
-        ];
+    /// The contracts have to belong together: each names the others it was deployed with. Links to a
+    /// contract that is not configured are left alone.
+    async fn verify_links(&self, contracts: &Contracts) -> Vec<ChainError> {
+        let chain = self.config.chain_id;
         let mut wrong = Vec::new();
-        for (contract, configured, found) in linked {
-            match (configured, found) {
-                (_, Err(error)) => wrong.push(error),
-                (Some(configured), Ok(found)) if configured != found => {
-                    let chain = self.config.chain_id;
+        for link in LINKS {
+            let (Some(asked), Some(configured)) = (contracts.of(link.of), contracts.of(link.to))
+            else {
+                continue;
+            };
+            let contract = link.to.name();
+            match self.address_by(asked, link.getter).await {
+                Ok(found) if found == configured => {}
+                Ok(found) => {
                     wrong.push(ChainError::WrongContract { chain, contract, configured, found });
                 }
-                _ => {}
+                Err(error) => wrong.push(error),
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        wrong
+    }
+
+    /// What a function without arguments that answers with an address answers.
+    pub(crate) async fn address_by(
+        &self,
+        contract: Address,
+        getter: &str,
+    ) -> Result<Address, ChainError> {
+        let selector = keccak256(format!("{getter}()"));
+        let data = selector.get(..4).unwrap_or_default().to_vec().into();
+        let answer = self.call(contract, data, BlockTag::Latest).await?;
+        Address::abi_decode(&answer)
+            .map_err(|error| self.inconsistent("reading which contracts belong together", error))
     }
 
     /// Checks the chain id alone: all there is to check before contracts are deployed.

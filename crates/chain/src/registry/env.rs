@@ -27,29 +27,14 @@ pub const RPC_URL: &str = "_RPC_URL";
 pub const GAS_MULTIPLIER: &str = "_GAS_MULTIPLIER";
 /// End of the name of a finality policy.
 pub const FINALITY: &str = "_FINALITY";
-/// End of the name of the marketplace's address.
-pub const JOB_MARKETPLACE: &str = "_JOB_MARKETPLACE";
-/// End of the name of the node registry's address.
-pub const NODE_REGISTRY: &str = "_NODE_REGISTRY";
-/// End of the name of the ledger's address, which has to be the marketplace's.
-pub const HOST_EARNINGS: &str = "_HOST_EARNINGS";
-/// End of the name of the model registry's address.
-pub const MODEL_REGISTRY: &str = "_MODEL_REGISTRY";
-/// End of the name of FAB's address.
-pub const GOVERNANCE_TOKEN: &str = "_GOVERNANCE_TOKEN";
 /// End of the name of the address of USDC; six decimals unless the file says otherwise.
 pub const USDC_TOKEN: &str = "_USDC_TOKEN";
 
 const FAMILIES: [&str; 2] = ["BASE", "OPBNB"];
 
-const fn suffix(role: Role) -> &'static str {
-    match role {
-        Role::JobMarketplace => JOB_MARKETPLACE,
-        Role::NodeRegistry => NODE_REGISTRY,
-        Role::HostEarnings => HOST_EARNINGS,
-        Role::ModelRegistry => MODEL_REGISTRY,
-        Role::GovernanceToken => GOVERNANCE_TOKEN,
-    }
+/// End of the name of an address: the key of the file in capitals, `_JOB_MARKETPLACE`.
+fn suffix(role: Role) -> String {
+    format!("_{}", role.key().to_uppercase())
 }
 
 /// Writes the environment over the layers; gives `DEFAULT_CHAIN_ID`. A variable that is set to
@@ -102,8 +87,9 @@ fn chain(layer: &mut Layer, env: &dyn Fn(&str) -> Option<String>, problems: &mut
     let multiplier = own(GAS_MULTIPLIER).or_else(|| of_family(GAS_MULTIPLIER));
     let finality = own(FINALITY);
     let usdc = own(USDC_TOKEN).or_else(|| of_testnet(USDC_TOKEN));
-    let contracts =
-        Role::ALL.map(|role| (role, own(suffix(role)).or_else(|| of_testnet(suffix(role)))));
+    let contracts: Vec<_> = Role::all()
+        .map(|role| (role, own(&suffix(role)).or_else(|| of_testnet(&suffix(role)))))
+        .collect();
 
     if let Some((name, value)) = urls {
         let urls: Vec<_> = value.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();

@@ -14,6 +14,8 @@
 //! node_registry = "0x..."
 //! model_registry = "0x..."              # optional
 //! governance_token = "0x..."            # optional
+//! timelock = "0x..."                    # optional, as every other contract of a deployment
+//! from_block = 123                      # optional: events of the contracts are looked for from here
 //! [chains.base-sepolia.tokens.USDC]
 //! address = "0x..."
 //! decimals = 6
@@ -138,11 +140,12 @@ fn chain(layer: &mut Layer, section: Section<'_>, problems: &mut Problems) {
         }
     }
     if let Some(contracts) = section.section("contracts", problems) {
-        for role in Role::ALL {
+        for role in Role::all() {
             if let Some(text) = contracts.text(role.key(), problems) {
                 address(layer, role, contracts.path_of(role.key()), text, problems);
             }
         }
+        layer.from_block = contracts.unsigned("from_block", problems).or(layer.from_block);
         contracts.finish(problems);
     }
     for (symbol, token) in section.named("tokens", problems) {

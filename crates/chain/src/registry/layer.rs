@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use capstan_base::{Address, U256};
 
+use crate::bindings::ContractKind;
 use crate::fees::GasMultiplier;
 use crate::registry::{ChainKind, DEFAULT_MAX_FEE, Finality, NativeCoin, SettlementPolicy};
 use crate::rpc::RpcUrl;
@@ -19,29 +20,22 @@ pub(crate) struct From<T> {
 /// Role of a configured address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
-    JobMarketplace,
-    NodeRegistry,
-    ModelRegistry,
-    GovernanceToken,
+    Contract(ContractKind),
+    /// The ledger, which is the marketplace.
     HostEarnings,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::JobMarketplace,
-        Self::NodeRegistry,
-        Self::ModelRegistry,
-        Self::GovernanceToken,
-        Self::HostEarnings,
-    ];
+    /// The test dollar is a token, and no contract of a chain.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let kinds = ContractKind::ALL.into_iter().filter(|kind| *kind != ContractKind::TestUsdc);
+        kinds.map(Self::Contract).chain([Self::HostEarnings])
+    }
 
     /// Key in the file; upper case, the end of an environment variable.
     pub(crate) const fn key(self) -> &'static str {
         match self {
-            Self::JobMarketplace => "job_marketplace",
-            Self::NodeRegistry => "node_registry",
-            Self::ModelRegistry => "model_registry",
-            Self::GovernanceToken => "governance_token",
+            Self::Contract(kind) => kind.key(),
             Self::HostEarnings => "host_earnings",
         }
     }
@@ -70,6 +64,8 @@ pub(crate) struct Layer {
     pub(crate) tokens: BTreeMap<String, TokenLayer>,
     pub(crate) rpc_urls: Vec<RpcUrl>,
     pub(crate) contracts: BTreeMap<Role, From<Address>>,
+    /// Block of the first deployment.
+    pub(crate) from_block: Option<u64>,
     pub(crate) block_time: Duration,
     pub(crate) finality: Finality,
     pub(crate) gas_multiplier: GasMultiplier,
@@ -94,6 +90,7 @@ impl Layer {
             tokens: BTreeMap::new(),
             rpc_urls: Vec::new(),
             contracts: BTreeMap::new(),
+            from_block: None,
             // Two seconds suit most chains, and only set how often somebody looks.
             block_time: Duration::from_secs(2),
             finality: Finality::Finalized,

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use capstan_base::{Address, ChainId};
 use capstan_kit::Problems;
 
+use crate::bindings::ContractKind;
 use crate::registry::layer::{From, Layer, Role, TokenLayer};
 use crate::registry::{ChainConfig, ChainRegistry, Contracts, Token};
 
 /// Meant when nothing else is said, as the seed of this network has it.
 const USUAL_DEFAULT: ChainId = ChainId(84_532);
+
+const MARKETPLACE: Role = Role::Contract(ContractKind::JobMarketplace);
+const NODES: Role = Role::Contract(ContractKind::NodeRegistry);
 
 pub(crate) fn finish(
     layers: Vec<Layer>,
@@ -104,7 +108,7 @@ fn contracts(layer: &Layer, problems: &mut Problems) -> Option<Contracts> {
     let found = &layer.contracts;
     let of = |role| found.get(&role).map(|address| address.value);
     let mut seen: BTreeMap<Address, &'static str> = BTreeMap::new();
-    for role in Role::ALL.into_iter().filter(|role| *role != Role::HostEarnings) {
+    for role in Role::all().filter(|role| *role != Role::HostEarnings) {
         let Some(address) = found.get(&role) else { continue };
         if let Some(other) = seen.insert(address.value, role.key()) {
             let message = format!("is the same address as {other}");
@@ -112,7 +116,7 @@ fn contracts(layer: &Layer, problems: &mut Problems) -> Option<Contracts> {
         }
     }
     if let Some(earnings) = found.get(&Role::HostEarnings)
-        && of(Role::JobMarketplace).is_some_and(|marketplace| marketplace != earnings.value)
+        && of(MARKETPLACE).is_some_and(|marketplace| marketplace != earnings.value)
     {
         problems.add(
             earnings.path.clone(),
@@ -123,18 +127,23 @@ fn contracts(layer: &Layer, problems: &mut Problems) -> Option<Contracts> {
     if found.is_empty() {
         return None;
     }
-    for role in [Role::JobMarketplace, Role::NodeRegistry] {
+    for role in [MARKETPLACE, NODES] {
         if of(role).is_none() && !layer.faulty {
             let path = layer.path(&format!("contracts.{}", role.key()));
             let hint = format!("or set {}_{}", layer.prefix, role.key().to_uppercase());
             problems.add(path, "is missing, while other contracts are set", hint);
         }
     }
+    let others = found.iter().filter_map(|(role, address)| match role {
+        Role::Contract(ContractKind::JobMarketplace | ContractKind::NodeRegistry) => None,
+        Role::Contract(kind) => Some((*kind, address.value)),
+        Role::HostEarnings => None,
+    });
     Some(Contracts {
-        job_marketplace: of(Role::JobMarketplace)?,
-        node_registry: of(Role::NodeRegistry)?,
-        model_registry: of(Role::ModelRegistry),
-        governance_token: of(Role::GovernanceToken),
+        job_marketplace: of(MARKETPLACE)?,
+        node_registry: of(NODES)?,
+        others: others.collect(),
+        from_block: layer.from_block,
     })
 }
 

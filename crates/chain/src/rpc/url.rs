@@ -27,6 +27,13 @@ impl RpcUrl {
         &self.0
     }
 
+    /// True if it is a node on this machine.
+    pub fn is_local(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse::<core::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// True if it is spoken to over a WebSocket.
     pub(crate) fn is_socket(&self) -> bool {
         matches!(self.0.scheme(), "ws" | "wss")

@@ -2,7 +2,7 @@
 
 use capstan_base::{Address, Amount, B256, U256};
 use capstan_chain::deploy::transact;
-use capstan_chain::{BlockTag, Call, Effect, LocalSigner, NewOffer, calls};
+use capstan_chain::{BlockTag, Call, ContractKind, Effect, LocalSigner, NewOffer, calls};
 
 use crate::support::Chain;
 use crate::{MODEL, amount, open, price, register, terms, voucher};
@@ -25,11 +25,12 @@ async fn check(chain: &Chain, from: &LocalSigner, call: &Call) {
 async fn a_hosts_calls_are_done_once_the_registry_says_so() {
     let chain = Chain::start().await;
     let (client, owner, host) = (&chain.client, &chain.owner, &chain.host);
-    let contracts = chain.deployed.contracts;
-    let (nodes, fab) = (contracts.node_registry, contracts.governance_token.unwrap());
+    let contracts = chain.deployed.contracts.clone();
+    let (nodes, fab) =
+        (contracts.node_registry, contracts.of(ContractKind::GovernanceToken).unwrap());
     let stake = client.min_stake().await.unwrap();
 
-    let models = contracts.model_registry.unwrap();
+    let models = contracts.of(ContractKind::ModelRegistry).unwrap();
     check(&chain, owner, &calls::approve_model(models, MODEL, "file:model.gguf")).await;
     let fund = calls::erc20_transfer(fab, host.address(), stake.into());
     assert_eq!(effect(&chain, owner, &fund).await, Effect::Unknown);

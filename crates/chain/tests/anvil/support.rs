@@ -42,14 +42,16 @@ impl Chain {
         })
         .unwrap();
         let params = DeployParams {
-            fab_receiver: owner.address(),
-            owner: owner.address(),
-            fee_recipient: Address::repeat_byte(0xfe),
+            token_holder: owner.address(),
+            guardians: Vec::new(),
+            entry_point: None,
+            owner: Some(owner.address()),
+            fee_recipient: Some(Address::repeat_byte(0xfe)),
             fee_bps: 100,
             test_usdc: true,
         };
         let deployed = deploy_all(&bare, &owner, &params).await.unwrap();
-        config.contracts = Some(deployed.contracts);
+        config.contracts = Some(deployed.contracts.clone());
         let client = ChainClient::connect(config);
         let (host, renter) = (LocalSigner::random(), LocalSigner::random());
         for account in [&host, &renter] {
