@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capstan_base::tally::TallyState;
-use capstan_base::{Amount, B256, ModelId, Price, SessionId, Tally, Voucher};
+use capstan_base::{Amount, B256, ModelId, Price, Receipt, SessionId, Tally, Voucher};
 use capstan_model::{Message, Model};
 use capstan_wire::openai::Prompt;
 
@@ -75,6 +75,25 @@ pub enum Refusal {
         /// Request it names.
         request_id: u64,
         /// Tokens of this message.
+        tokens: u64,
+    },
+    /// The host signed another count than this side's.
+    #[error(
+        "the host signed a receipt over {amount} base units at {tokens} tokens, which is not what \
+         this side counted"
+    )]
+    OtherReceipt {
+        /// What the host says is owed.
+        amount: Amount,
+        /// Where.
+        tokens: u64,
+    },
+    /// The host signed two receipts that cannot both be true.
+    #[error(
+        "the host signed two receipts at {tokens} tokens that contradict each other; both are kept"
+    )]
+    Equivocation {
+        /// Where.
         tokens: u64,
     },
     /// The prompt cannot be rendered or holds unknown ids.
@@ -227,6 +246,29 @@ impl Book {
             return Err(Refusal::OverBudget { amount: own.amount, budget: self.budget });
         }
         Ok((own, self.tally.state()))
+    }
+
+    /// Compares a receipt with this side's count where it is known: at its end, and at the newest
+    /// voucher. A host may say that less is owed than was counted here, and never more.
+    pub fn check_receipt(&self, receipt: &Receipt) -> Result<(), Refusal> {
+        let place = if receipt.tokens == self.tally.tokens() {
+            Some(self.tally.clone())
+        } else if receipt.tokens == self.signed.state.frontier.size {
+            Tally::resume(self.tally.price(), self.signed.state.clone()).ok()
+        } else {
+            None
+        };
+        let agrees = match place {
+            Some(own) => {
+                receipt.transcript_root == own.root()
+                    && own.owed().is_ok_and(|owed| receipt.amount <= owed)
+            }
+            None => receipt.tokens < self.tally.tokens() && receipt.amount <= self.owed(),
+        };
+        if agrees {
+            return Ok(());
+        }
+        Err(Refusal::OtherReceipt { amount: receipt.amount, tokens: receipt.tokens })
     }
 
     /// What this side would sign without being asked: its own count, if it is above the newest

@@ -227,6 +227,8 @@ mod tests {
             open_tx: None,
             close_intent: None,
             closing: None,
+            receipt: None,
+            contradiction: None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod book;
+pub mod choice;
 pub mod close;
 mod error;
 pub mod link;

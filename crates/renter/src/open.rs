@@ -31,6 +31,8 @@ pub struct OpenRequest {
     pub model: ModelId,
     /// Payment token; zero is the native coin.
     pub token: Address,
+    /// The most a million tokens may cost, if the host was picked by a price: it may have changed since.
+    pub max_price: Option<Price>,
     /// Deposit.
     pub deposit: Amount,
     /// Life of the session, seconds.
@@ -107,6 +109,16 @@ impl Opener {
         now: UnixSeconds,
     ) -> Result<Opened, RenterError> {
         let entry = self.host_entry(request.host, request.model, request.token).await?;
+        if request
+            .max_price
+            .is_some_and(|most| entry.price.input > most.input || entry.price.output > most.output)
+        {
+            return Err(RenterError::HostNotServing {
+                host: request.host,
+                chain_id: self.chain.chain_id(),
+                why: "it raised its price a moment ago; nothing was paid in".into(),
+            });
+        }
         let host_url = request.host_url.clone().or(entry.endpoint).ok_or_else(|| {
             RenterError::HostNotServing {
                 host: request.host,
@@ -260,7 +272,7 @@ impl Opener {
 }
 
 /// A host writes what it likes into the registry, and this is printed to terminals and shells.
-fn is_base_url(endpoint: &str) -> bool {
+pub fn is_base_url(endpoint: &str) -> bool {
     let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain))

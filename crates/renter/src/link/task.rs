@@ -3,6 +3,7 @@
 mod answer;
 mod attach;
 mod pay;
+mod receipt;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -300,13 +301,21 @@ impl Task {
             FromHost::VoucherRequest { amount, tokens, transcript_root } => {
                 self.pay(socket, amount, tokens, transcript_root).await?;
             }
-            FromHost::VoucherAccepted { amount, tokens } => {
+            FromHost::VoucherAccepted { amount, tokens, receipt } => {
                 tracing::debug!(%amount, tokens, "voucher accepted");
+                if let Some(receipt) = receipt {
+                    self.take_receipt(receipt).await?;
+                }
             }
             FromHost::Finished { request_id, reason, .. } => {
                 self.on_finished(request_id, reason).await
             }
-            FromHost::Ended { reason } => return Err(Leave::Over(Over::Ended(reason))),
+            FromHost::Ended { reason, receipt } => {
+                if let Some(receipt) = receipt {
+                    self.take_receipt(receipt).await?;
+                }
+                return Err(Leave::Over(Over::Ended(reason)));
+            }
             FromHost::Error { error, request_id, fatal } => {
                 tracing::warn!(%error, "the host refused");
                 if request_id.is_some() {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use capstan_base::{
-    Address, Amount, AttachChallenge, B256, ChainId, ModelId, Price, SessionKey, SessionTerms,
-    Tally, UnixSeconds,
+    Address, Amount, AttachChallenge, B256, ChainId, ModelId, Price, Receipt, SessionKey,
+    SessionTerms, SignedReceipt, Tally, UnixSeconds,
 };
 use capstan_chain::LocalSigner;
 use capstan_model::Model;
@@ -41,6 +41,8 @@ pub struct Host {
     pub price: Price,
     pub link: Link,
     pub store: Store,
+    /// Key of the host's account.
+    account: LocalSigner,
 }
 
 impl Host {
@@ -48,9 +50,9 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let one = Amount::new(1_000_000).unwrap();
         let price = Price { input: one, output: one };
-        let signer = Arc::new(LocalSigner::random());
+        let (signer, account) = (Arc::new(LocalSigner::random()), LocalSigner::random());
         let terms = SessionTerms {
-            host: Address::repeat_byte(1),
+            host: account.address(),
             renter: signer.address(),
             token: Address::ZERO,
             deposit: Amount::new(10_000).unwrap(),
@@ -78,7 +80,7 @@ impl Host {
             newest: None,
             reconnect_for: Duration::from_secs(10),
         });
-        Self { listener, key, terms, price, link, store }
+        Self { listener, key, terms, price, link, store, account }
     }
 
     /// The next connection, attached: its `session_init` is checked and answered.
@@ -94,6 +96,12 @@ impl Host {
         let ready = SessionReady { chain_id, session_id, tokens, resumed, running };
         peer.send(FromHost::SessionReady(ready)).await;
         (peer, *init)
+    }
+
+    /// A receipt as the host signs it.
+    pub fn sign(&self, receipt: Receipt) -> SignedReceipt {
+        let digest = receipt.digest(self.key.chain_id, self.key.marketplace);
+        SignedReceipt { receipt, signature: self.account.sign_digest_65(digest).unwrap() }
     }
 
     /// The next connection, greeted.

@@ -12,14 +12,14 @@ use crate::host::{Host, Peer, chunk, prompt};
 
 const PROMPT: &[u32] = &[11, 12, 13];
 
-type Asked = JoinHandle<Result<Answer, RenterError>>;
+pub type Asked = JoinHandle<Result<Answer, RenterError>>;
 
 fn ask(host: &Host, max_tokens: Option<u64>) -> Asked {
     let link = host.link.clone();
     tokio::spawn(async move { link.ask(prompt(PROMPT, max_tokens)).await })
 }
 
-async fn drain(mut answer: Answer) -> (usize, Option<AnswerEvent>) {
+pub async fn drain(mut answer: Answer) -> (usize, Option<AnswerEvent>) {
     let (mut tokens, mut last) = (0, None);
     while let Some(event) = answer.events.recv().await {
         tokens += usize::from(matches!(event, AnswerEvent::Token { .. }));
@@ -28,7 +28,7 @@ async fn drain(mut answer: Answer) -> (usize, Option<AnswerEvent>) {
     (tokens, last)
 }
 
-async fn paid(peer: &mut Peer) -> (Amount, u64) {
+pub async fn paid(peer: &mut Peer) -> (Amount, u64) {
     match peer.receive().await {
         Some(FromRenter::Voucher(signed)) => (signed.voucher.amount, signed.voucher.tokens),
         other => panic!("{other:?}"),
@@ -36,7 +36,7 @@ async fn paid(peer: &mut Peer) -> (Amount, u64) {
 }
 
 /// A host, attached, that has accepted one prompt.
-async fn asked(budget: u128, max_tokens: Option<u64>) -> (Host, Peer, Tally, u64, Asked) {
+pub async fn asked(budget: u128, max_tokens: Option<u64>) -> (Host, Peer, Tally, u64, Asked) {
     let host = Host::new(budget).await;
     let (mut peer, _) = host.attach(None, None).await;
     let answer = ask(&host, max_tokens);
@@ -47,7 +47,7 @@ async fn asked(budget: u128, max_tokens: Option<u64>) -> (Host, Peer, Tally, u64
 }
 
 /// The renter has refused: it hangs up, says why, and has signed no more than `signed`.
-async fn refused(host: &Host, mut peer: Peer, word: &str, signed: u128) {
+pub async fn refused(host: &Host, mut peer: Peer, word: &str, signed: u128) {
     while let Some(frame) = peer.receive().await {
         assert!(!matches!(frame, FromRenter::Voucher(_)), "{frame:?}");
     }
@@ -81,7 +81,7 @@ async fn the_end_pays_what_is_still_open() {
     let ending = tokio::spawn(async move { link.end().await });
     assert_eq!(paid(&mut peer).await, (Amount::new(5).unwrap(), 5));
     assert_eq!(peer.receive().await, Some(FromRenter::End));
-    peer.send(FromHost::Ended { reason: EndReason::End }).await;
+    peer.send(FromHost::Ended { reason: EndReason::End, receipt: None }).await;
     ending.await.unwrap();
     assert_eq!(host.link.status().ended, Some(EndReason::End));
 }

@@ -10,3 +10,4 @@
 mod book;
 mod host;
 mod link;
+mod receipts;
