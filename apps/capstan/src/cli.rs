@@ -71,6 +71,8 @@ pub enum Command {
     Registration(commands::registration::RegistrationCommand),
     /// Serve models to renters and settle their sessions
     Host(commands::host::HostArgs),
+    /// List who serves a model, for how much, and how well so far
+    Hosts(commands::hosts::HostsArgs),
     /// Open a session at a host and use it through a local OpenAI endpoint
     Rent(commands::rent::RentArgs),
     /// Open a session if need be and print an API key with a signed ceiling
@@ -89,6 +91,8 @@ pub enum Command {
     Settle(commands::settle::SettleArgs),
     /// Let one transaction of the account make many calls (EIP-7702)
     Delegate(commands::delegate::DelegateArgs),
+    /// Deploy the whole protocol on a chain, owned by its token's votes
+    Deploy(commands::deploy::DeployArgs),
     /// Compare what is stored with the chains, once
     Reconcile(commands::reconcile::ReconcileArgs),
     /// Check everything an operator depends on, and say what to do

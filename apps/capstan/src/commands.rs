@@ -3,10 +3,12 @@
 pub mod chains;
 pub mod close;
 pub mod delegate;
+pub mod deploy;
 pub mod doctor;
 pub mod earnings;
 pub mod explain;
 pub mod host;
+pub mod hosts;
 pub mod intents;
 pub mod key;
 pub mod reconcile;
@@ -35,6 +37,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Chains(args) => chains::run(args, &global, output).await,
         Command::Register(args) => Box::pin(register::run(args, &global, output)).await,
         Command::Host(args) => Box::pin(host::run(args, &global, output)).await,
+        Command::Hosts(args) => Box::pin(hosts::run(args, &global, output)).await,
         Command::Rent(args) => Box::pin(rent::run(args, &global, output)).await,
         Command::Voucher(args) => voucher::run(args, &global, output).await,
         Command::Sessions(args) => sessions::run(args, &global, output).await,
@@ -47,6 +50,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Explain(args) => explain::run(args, &global, output).await,
         Command::Settle(args) => Box::pin(settle::run(args, &global, output)).await,
         Command::Delegate(args) => Box::pin(delegate::run(args, &global, output)).await,
+        Command::Deploy(args) => Box::pin(deploy::run(args, &global, output)).await,
         Command::Reconcile(args) => Box::pin(reconcile::run(args, &global, output)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, &global, output)).await,
     }

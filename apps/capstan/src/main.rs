@@ -3,6 +3,7 @@
 //! The only place that names concrete adapters. Each command is one file under `commands/`.
 
 mod account;
+mod chain_file;
 mod cli;
 mod commands;
 mod context;

@@ -1,6 +1,7 @@
 //! The session a command uses: opened as the arguments ask, or one opened before.
 
 mod health;
+pub mod hosts;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ pub struct SessionArgs {
     /// Chain name or id [default: the default chain]
     #[arg(long)]
     pub chain: Option<String>,
-    /// Host to rent, by address
-    #[arg(long, required_unless_present = "resume", value_parser = crate::cli::account)]
+    /// Host to rent, by address [default: the best by price and record, see `capstan hosts`]
+    #[arg(long, value_parser = crate::cli::account)]
     pub host: Option<Address>,
     /// Where the host listens [default: its registered endpoint]
     #[arg(long, value_name = "URL")]
@@ -92,10 +93,21 @@ pub async fn prepare(
         },
         None => {
             let (address, symbol, decimals) = token(chain.config(), args.token.as_deref())?;
-            let (Some(host), Some(deposit)) = (args.host, &args.deposit) else {
-                return Err(UsageError("--host and --deposit are needed".into()).into());
+            let Some(deposit) = &args.deposit else {
+                return Err(UsageError("--deposit is needed".into()).into());
             };
             let deposit = amount(deposit, decimals)?;
+            let wanted = capstan_base::ModelId(model.id().into());
+            let (host, max_price) = match (args.host, &args.host_url) {
+                (Some(host), _) => (host, None),
+                (None, None) => {
+                    let chosen = hosts::choose(&chain, wanted, address, output).await?;
+                    (chosen.host, Some(chosen.price))
+                }
+                (None, Some(_)) => {
+                    return Err(UsageError("--host-url needs --host: whose is it?".into()).into());
+                }
+            };
             let registered = match &args.host_url {
                 Some(_) => None,
                 None => chain.node_info(host).await?.map(|info| info.endpoint),
@@ -112,7 +124,8 @@ pub async fn prepare(
             let request = OpenRequest {
                 host,
                 host_url: args.host_url.clone(),
-                model: capstan_base::ModelId(model.id().into()),
+                model: wanted,
+                max_price,
                 token: address,
                 deposit,
                 lifetime: args.hours.saturating_mul(3600),

@@ -22,6 +22,7 @@
 //! min_runway = 50                # alert below so many settlements; 0 for none
 //! alert_webhook = "https://…"    # alerts are posted there; CAPSTAN_ALERT_WEBHOOK goes first
 //! workers = 2                    # threads of the reference engine
+//! receipts = true                # false until old sessions expired, if the database was set back
 //!
 //! [host.models.capstan-tiny]     # name that clients use
 //! file = "models/capstan-tiny.gguf"
@@ -44,7 +45,7 @@ mod store;
 pub use store::StoreSettings;
 
 /// File read when none is named.
-const DEFAULT_FILE: &str = "capstan.toml";
+pub const DEFAULT_FILE: &str = "capstan.toml";
 
 /// Environment variable with the URL that alerts are posted to.
 const WEBHOOK_ENV: &str = "CAPSTAN_ALERT_WEBHOOK";
@@ -95,6 +96,8 @@ pub struct Settings {
     pub listen: Option<String>,
     /// Threads of the reference engine.
     pub workers: Option<usize>,
+    /// Whether what was served is signed for to the renter.
+    pub receipts: bool,
     /// Models to serve.
     pub models: Vec<ModelSettings>,
     /// Database that several machines share.
@@ -150,6 +153,7 @@ impl Settings {
         };
         let mut host = HostConfig::default();
         let (mut listen, mut workers, mut models) = (None, None, Vec::new());
+        let mut receipts = true;
         let mut webhook = env(WEBHOOK_ENV).map(|url| (WEBHOOK_ENV.to_owned(), url));
         let root = Section::new("", document);
         if let Some(section) = root.section("host", &mut problems) {
@@ -157,6 +161,7 @@ impl Settings {
             read_limits(&section, &mut host, &mut problems);
             workers = bounded(&section, "workers", 1..=1024, &mut problems)
                 .and_then(|workers| usize::try_from(workers).ok());
+            receipts = section.switch("receipts", &mut problems).unwrap_or(receipts);
             let written = section.text("alert_webhook", &mut problems);
             let path = section.path_of("alert_webhook");
             webhook = webhook.or(written.map(|url| (path, url.to_owned())));
@@ -181,6 +186,7 @@ impl Settings {
                 host,
                 listen,
                 workers,
+                receipts,
                 models,
                 store,
                 webhook,
@@ -255,12 +261,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn receipts_are_given_unless_the_file_says_no() {
+        let given =
+            |document: &str| Settings::of(&document.parse().unwrap(), |_| None).unwrap().receipts;
+        assert!(given(""));
+        assert!(given("[host]\nreceipts = true"));
+        assert!(!given("[host]\nreceipts = false"));
+    }
+
+    #[test]
     fn every_mistake_is_reported_at_once() {
         let document = "
             hosts = 1
             [host]
             window = 0
             grace_seconds = \"soon\"
+            receipts = 1
             speed = 9
             [host.models.tiny]
             upstream = \"ftp://x\"
@@ -273,6 +289,7 @@ mod tests {
             "hosts",
             "host.window",
             "host.grace_seconds",
+            "host.receipts",
             "host.speed",
             "host.models.tiny.file",
             "host.models.tiny.upstream",

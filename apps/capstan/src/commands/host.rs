@@ -77,6 +77,7 @@ pub async fn run(args: HostArgs, global: &Global, output: &Output) -> Result<()>
         metrics,
         clock: Arc::new(SystemClock),
         webhook: settings.webhook.clone(),
+        receipts: settings.receipts.then(|| Arc::clone(&context.signer)),
     })
     .await?;
     let listen = args.listen.or(settings.listen.clone()).unwrap_or(DEFAULT_LISTEN.to_owned());

@@ -35,6 +35,14 @@ pub async fn check(host_url: &str, chain: &ChainConfig, output: &Output) -> Resu
     }
 }
 
+/// Fails unless the host answers, and says that it takes sessions there: a stranger that is silent is
+/// no choice.
+pub async fn answers(host_url: &str, chain: &ChainConfig) -> Result<()> {
+    let health =
+        tokio::time::timeout(WITHIN, read(host_url)).await.context("no answer in time")??;
+    refusal(&health, chain).map_or(Ok(()), |why| bail!("{host_url} {why}"))
+}
+
 /// Why no session is taken, in words that follow the host's name.
 fn refusal(health: &Health, chain: &ChainConfig) -> Option<String> {
     let (id, title) = (chain.chain_id, &chain.title);
@@ -54,7 +62,10 @@ fn refusal(health: &Health, chain: &ChainConfig) -> Option<String> {
 /// Whatever the status: a host that drains answers 503, and says so.
 async fn read(host_url: &str) -> Result<Health> {
     let url = format!("{}/health", host_url.trim_end_matches('/'));
-    let mut answer = reqwest::get(&url).await.with_context(|| format!("{url} does not answer"))?;
+    // Who sends a renter on to somewhere else may mean a machine behind the renter's own walls.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let answer = client.get(&url).send().await;
+    let mut answer = answer.with_context(|| format!("{url} does not answer"))?;
     let mut body = Vec::new();
     while let Some(part) = answer.chunk().await? {
         body.extend_from_slice(&part);
