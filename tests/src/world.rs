@@ -6,8 +6,8 @@ use std::time::Duration;
 use capstan_base::{Address, Amount, B256, ModelId, Price, U256};
 use capstan_chain::deploy::{DeployParams, deploy_all, deploy_self_batch, transact};
 use capstan_chain::{
-    BlockTag, ChainClient, ChainRegistry, Contracts, Delegation, LocalSigner, NewOffer, TxFields,
-    calls,
+    BlockTag, ChainClient, ChainRegistry, ContractKind, Contracts, Delegation, LocalSigner,
+    NewOffer, TxFields, calls,
 };
 use capstan_model::file_id;
 use serde_json::json;
@@ -126,7 +126,7 @@ impl World {
                 U256::from(units) * U256::from(10).pow(U256::from(decimals))
             };
             if fab > 0 {
-                let token = chain.contracts.governance_token.expect("deployed");
+                let token = chain.contracts.of(ContractKind::GovernanceToken).expect("deployed");
                 let call = calls::erc20_transfer(token, account.address(), whole(fab, 18));
                 chain.send(&self.owner, &call).await;
             }
@@ -151,14 +151,16 @@ impl Devnet {
             client(&format!("[chains.{name}]\nrpc_urls = [\"{}\"]\n", anvil.url), chain_id);
         fund(&anvil, owner, 1000).await;
         let params = DeployParams {
-            fab_receiver: owner.address(),
-            owner: owner.address(),
-            fee_recipient: fees.address(),
+            token_holder: owner.address(),
+            guardians: Vec::new(),
+            entry_point: None,
+            owner: Some(owner.address()),
+            fee_recipient: Some(fees.address()),
             fee_bps: FEE_BPS,
             test_usdc: true,
         };
         let deployed = deploy_all(&client, owner, &params).await.expect("the contracts deploy");
-        let registry = deployed.contracts.model_registry.expect("deployed");
+        let registry = deployed.contracts.of(ContractKind::ModelRegistry).expect("deployed");
         let approve = calls::approve_model(registry, model(), "models/capstan-tiny.gguf");
         transact(&client, owner, &approve).await.expect("the model is approved");
         Self {
@@ -201,7 +203,7 @@ impl Devnet {
 
     /// Registers a host that offers the model for coins, without its being asked.
     pub async fn register(&self, owner: &LocalSigner, host: &LocalSigner) {
-        let fab = self.contracts.governance_token.expect("deployed");
+        let fab = self.contracts.of(ContractKind::GovernanceToken).expect("deployed");
         let stake = STAKE * 10_u128.pow(18);
         let give = calls::erc20_transfer(fab, host.address(), U256::from(stake));
         self.send(owner, &give).await;

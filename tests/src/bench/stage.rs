@@ -139,7 +139,7 @@ pub(super) fn config(chain: &Devnet) -> ChainConfig {
     ChainConfig {
         finality: capstan_chain::Finality::Latest,
         block_time: std::time::Duration::from_secs(1),
-        contracts: Some(chain.contracts),
+        contracts: Some(chain.contracts.clone()),
         ..chain.client().config().clone()
     }
 }

@@ -53,7 +53,7 @@ pub struct Outcome {
 /// Plays a plan. What the run left behind is kept in a folder under `keep`.
 pub async fn play(plan: &Plan, keep: Option<&Path>) -> Outcome {
     let begun = Instant::now();
-    let stage = Stage::set(plan).await;
+    let stage = Box::pin(Stage::set(plan)).await;
     let node = Arc::new(Node::new(&stage.chain().anvil.url));
     let mut proxies = Vec::new();
     for endpoint in 0..plan.endpoints {
@@ -63,7 +63,7 @@ pub async fn play(plan: &Plan, keep: Option<&Path>) -> Outcome {
         proxies.push(proxy);
     }
     let run = Run { plan, stage, proxies };
-    let mut outcome = run.play().await;
+    let mut outcome = Box::pin(run.play()).await;
     outcome.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if let Some(keep) = keep {
         run.keep(&keep.join(plan.seed.to_string()), &outcome);
@@ -124,7 +124,7 @@ impl Run<'_> {
     fn setup(&self) -> Setup {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let millis = |time: Duration| u64::try_from(time.as_millis()).expect("a time");
-        let contracts = self.stage.chain().contracts;
+        let contracts = &self.stage.chain().contracts;
         Setup {
             database: self.stage.folder().join("settler.db"),
             chain_id: self.plan.chain_id,

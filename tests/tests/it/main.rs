@@ -9,9 +9,11 @@
 
 mod admission;
 mod batches;
+mod choosing;
 mod closing;
 mod crash;
 mod delegate;
+mod deploy;
 mod drops;
 mod fault_proxy;
 mod faults;

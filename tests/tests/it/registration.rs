@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capstan_base::U256;
-use capstan_chain::LocalSigner;
+use capstan_chain::{ContractKind, LocalSigner};
 use capstan_tests::fault_proxy::{Fault, FaultProxy};
 use capstan_tests::process::{command, run};
 use capstan_tests::scene::Scene;
@@ -223,7 +223,7 @@ async fn a_registration_is_seen_changed_and_left() {
     done(&step(&["withdraw"]).await, &["withdraw-stake"]);
     done(&step(&["withdraw"]).await, &[]);
     assert_eq!(status().await["registered"], false);
-    let fab = world.chains[0].contracts.governance_token.unwrap();
+    let fab = world.chains[0].contracts.of(ContractKind::GovernanceToken).unwrap();
     let held = world.chains[0].client().token_balance(fab, account.address()).await.unwrap();
     assert_eq!(held, U256::from(1500) * U256::from(10).pow(U256::from(18)), "every FAB is back");
 }
