@@ -97,7 +97,7 @@ pub async fn run_plan(
             client.verify_contract(kind, address).await?;
             None
         } else {
-            let (made, tx_hash) = create(client, signer, kind, plan.code_of(kind)).await?;
+            let (made, tx_hash) = create(client, signer, nonce, kind, plan.code_of(kind)).await?;
             if made != address {
                 let (chain, contract) = (client.chain_id(), kind.name());
                 let reason = format!(
@@ -127,12 +127,14 @@ pub async fn deploy_self_batch(
     client: &ChainClient,
     signer: &LocalSigner,
 ) -> Result<(Address, B256), ChainError> {
-    create(client, signer, ContractKind::SelfBatch, SelfBatch::BYTECODE.clone()).await
+    let nonce = client.account_nonce(signer.address(), BlockTag::Latest).await?;
+    create(client, signer, nonce, ContractKind::SelfBatch, SelfBatch::BYTECODE.clone()).await
 }
 
 async fn create(
     client: &ChainClient,
     signer: &LocalSigner,
+    nonce: u64,
     kind: ContractKind,
     code: Bytes,
 ) -> Result<(Address, B256), ChainError> {
@@ -140,7 +142,7 @@ async fn create(
     let failed =
         |reason: &str| ChainError::Deployment { chain, contract, reason: reason.to_owned() };
     let gas = client.estimate_creation(signer.address(), &code).await?;
-    let receipt = send(client, signer, TxTarget::Create, U256::ZERO, code, gas).await?;
+    let receipt = send(client, signer, nonce, TxTarget::Create, U256::ZERO, code, gas).await?;
     if !receipt.success {
         return Err(failed("the transaction reverted"));
     }
@@ -171,13 +173,15 @@ pub async fn transact(
         GasEstimate::Revert(data) => return Err(reverted(data)),
     };
     let Call { to, value, data } = call.clone();
-    let receipt = send(client, signer, TxTarget::To(to), value, data, gas).await?;
+    let nonce = client.account_nonce(signer.address(), BlockTag::Latest).await?;
+    let receipt = send(client, signer, nonce, TxTarget::To(to), value, data, gas).await?;
     if receipt.success { Ok(receipt) } else { Err(reverted(Bytes::new())) }
 }
 
 async fn send(
     client: &ChainClient,
     signer: &LocalSigner,
+    nonce: u64,
     target: TxTarget,
     value: U256,
     data: Bytes,
@@ -186,7 +190,7 @@ async fn send(
     let chain_id = client.chain_id();
     let fields = TxFields {
         chain_id,
-        nonce: client.account_nonce(signer.address(), BlockTag::Latest).await?,
+        nonce,
         target,
         value,
         data,

@@ -78,6 +78,11 @@ pub async fn run(args: DeployArgs, global: &Global, output: &Output) -> Result<(
         );
         return Err(UsageError(text).into());
     }
+    // Two programs that send from one account would take each other's nonces.
+    let _lock = match args.send {
+        true => Some(context.open_session_store("deploy").await?),
+        false => None,
+    };
     let client = ChainClient::connect(config);
     let deployer = context.account();
     let next = client.account_nonce(deployer, BlockTag::Latest).await?;
@@ -95,10 +100,14 @@ pub async fn run(args: DeployArgs, global: &Global, output: &Output) -> Result<(
         test_usdc: false,
     };
     let plan = Plan::new(deployer, first_nonce, params);
-    let against = preflight(&client, deployer, &plan).await?;
+    let against = preflight(&client, deployer, &plan, next).await?;
     let price = client.gas_price().await?.offer().max_fee();
     if !args.send {
-        output.answer(words(&plan, &against, price), &value(&client, &plan, &against, price));
+        let gas = plan.gas_from(next);
+        output.answer(
+            words(&plan, &against, gas, price),
+            &value(&client, &plan, &against, gas, price),
+        );
     }
     if !against.is_empty() {
         bail!("this cannot be deployed: {}", against.join("; "));
@@ -106,8 +115,6 @@ pub async fn run(args: DeployArgs, global: &Global, output: &Output) -> Result<(
     if !args.send {
         return Ok(());
     }
-    // Two programs that send from one account would take each other's nonces.
-    let _store = context.open_session_store("deploy").await?;
     output.progress(format!("begins with nonce {first_nonce} of {deployer}"));
     let deployed = run_plan(&client, &context.signer, &plan, |step| {
         let how = step.tx_hash.map_or_else(|| "was there".to_owned(), |hash| hash.to_string());
@@ -155,7 +162,7 @@ async fn finish(
     Ok(())
 }
 
-fn words(plan: &Plan, against: &[String], price: u128) -> String {
+fn words(plan: &Plan, against: &[String], gas: u64, price: u128) -> String {
     let rows: Vec<_> = plan
         .steps()
         .map(|(nonce, kind)| {
@@ -167,14 +174,13 @@ fn words(plan: &Plan, against: &[String], price: u128) -> String {
         false => format!("not possible: {}", against.join("; ")),
     };
     format!(
-        "{}\nabout {} gas at up to {price} wei each, owned by {}\n{verdict}",
+        "{}\nabout {gas} gas at up to {price} wei each, owned by {}\n{verdict}",
         table(&["NONCE", "CONTRACT", "ADDRESS"], &rows),
-        plan.gas(),
         plan.address_of(ContractKind::Timelock),
     )
 }
 
-fn value(client: &ChainClient, plan: &Plan, against: &[String], price: u128) -> Value {
+fn value(client: &ChainClient, plan: &Plan, against: &[String], gas: u64, price: u128) -> Value {
     let steps: Vec<_> = plan
         .steps()
         .map(|(nonce, kind)| {
@@ -186,7 +192,7 @@ fn value(client: &ChainClient, plan: &Plan, against: &[String], price: u128) -> 
         "sent": false,
         "first_nonce": plan.first_nonce(),
         "contracts": steps,
-        "gas": plan.gas(),
+        "gas": gas,
         "max_fee_per_gas": price.to_string(),
         "wrong": against,
     })

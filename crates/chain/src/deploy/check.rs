@@ -16,7 +16,8 @@ const CANCUN: &[u8] = &[0x5f, 0x5f, 0x5d, 0x5f, 0x5f, 0x5f, 0x5e, 0x5f, 0x5f, 0x
 /// FAB and MCT there are for ever: a billion, 18 decimals.
 const SUPPLY: u128 = 1_000_000_000 * 1_000_000_000_000_000_000;
 
-/// Everything that speaks against deploying a plan on a client's chain; empty if nothing does.
+/// Everything that speaks against making what a plan lacks on a client's chain; empty if nothing does.
+/// `next` is the deployer's next nonce: what lies before it was made by an earlier run.
 ///
 /// # Errors
 /// Those of the RPC.
@@ -24,6 +25,7 @@ pub async fn preflight(
     client: &ChainClient,
     deployer: Address,
     plan: &Plan,
+    next: u64,
 ) -> Result<Vec<String>, ChainError> {
     client.verify_chain_id().await?;
     let mut against = plan.mistakes();
@@ -49,7 +51,7 @@ pub async fn preflight(
         }
     }
     let price = client.gas_price().await?.offer().max_fee();
-    let needed = U256::from(plan.gas()).saturating_mul(U256::from(price));
+    let needed = U256::from(plan.gas_from(next)).saturating_mul(U256::from(price));
     let balance = client.balance(deployer).await?;
     if balance < needed {
         against.push(format!("{deployer} has {balance} wei, and it takes about {needed}"));

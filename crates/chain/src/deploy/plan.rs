@@ -270,9 +270,9 @@ impl Plan {
         code.iter().copied().chain(arguments).collect()
     }
 
-    /// About the gas of all transactions: what creation, calldata and stored code cost (EIP-2028,
+    /// About the gas of the transactions from a nonce on: what creation, calldata and stored code cost (EIP-2028,
     /// EIP-3860, EIP-170), and a tenth for what constructors do.
-    pub fn gas(&self) -> u64 {
+    pub fn gas_from(&self, nonce: u64) -> u64 {
         let step = |kind| {
             let code = self.code_of(kind);
             let length = u64::try_from(code.len()).unwrap_or(u64::MAX);
@@ -284,7 +284,8 @@ impl Plan {
             let gas = stored.saturating_add(calldata).saturating_add(53_000);
             gas.saturating_add(gas / 10)
         };
-        self.steps().map(|(_, kind)| step(kind)).fold(0, u64::saturating_add)
+        let left = self.steps().filter(|(each, _)| *each >= nonce);
+        left.map(|(_, kind)| step(kind)).fold(0, u64::saturating_add)
     }
 
     /// Addresses for the configuration.
