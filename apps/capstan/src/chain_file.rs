@@ -7,14 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use capstan_base::Address;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
-/// Puts contracts, and tokens by symbol, under `[chains.<name>]` of the file, which is made if there is none.
-/// A file that names contracts of this chain already is refused unless `replace`.
+/// Puts contracts under `[chains.<name>]` of the file, which is made if there is none. A file that names
+/// contracts of this chain already is refused unless `replace`.
 pub fn write(path: &Path, name: &str, made: &Made, replace: bool) -> Result<()> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
+    let text = read(path)?;
     let changed = changed(&text, name, made, replace)
         .with_context(|| format!("cannot change {}", path.display()))?;
     // A file half written would cost the addresses and all else that stood in it.
@@ -37,13 +33,14 @@ pub fn write(path: &Path, name: &str, made: &Made, replace: bool) -> Result<()> 
 
 /// Whether the file names contracts of this chain.
 pub fn names_contracts(path: &Path, name: &str) -> Result<bool> {
+    Ok(contracts_of(&read(path)?.parse()?, name))
+}
+
+/// Its text; none if it is not there yet.
+fn read(path: &Path) -> Result<String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let document: DocumentMut = text.parse()?;
-            Ok(contracts_of(&document, name))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
