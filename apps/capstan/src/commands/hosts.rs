@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::context::token;
 use crate::output::{Output, table};
-use crate::rental::hosts::{Listed, ranked};
+use crate::rental::hosts::{endpoint_of, ranked};
 use crate::settings::Settings;
 
 /// Options of `capstan hosts`.
@@ -43,9 +43,10 @@ pub async fn run(args: HostsArgs, global: &Global, output: &Output) -> Result<()
     let file = args.model.display();
     let model = Model::load(&args.model).with_context(|| format!("model {file}"))?;
     let (address, symbol, decimals) = token(chain.config(), args.token.as_deref())?;
-    let listed = ranked(&chain, ModelId(model.id().into()), address).await?;
+    let candidates = ranked(&chain, ModelId(model.id().into()), address).await?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
-    for Listed { candidate, endpoint } in &listed {
+    for candidate in &candidates {
+        let endpoint = endpoint_of(&chain, candidate.host).await?;
         let quality = candidate.quality_bps();
         let percent = |bps: u16| format!("{}.{:02} %", bps / 100, bps % 100);
         rows.push(vec![

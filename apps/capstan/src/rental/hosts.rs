@@ -11,18 +11,9 @@ use capstan_renter::open::is_base_url;
 use crate::output::Output;
 use crate::rental::health;
 
-/// A host, and where it says it listens if that can be a place to go to.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// Price and record.
-    pub candidate: Candidate,
-    /// Registered endpoint.
-    pub endpoint: Option<String>,
-}
-
 /// Every host that takes sessions for a model in a token now, by price and record. What one of them wrote into the
 /// registry that cannot be read leaves that one out, and no other.
-pub async fn ranked(chain: &ChainClient, model: ModelId, token: Address) -> Result<Vec<Listed>> {
+pub async fn ranked(chain: &ChainClient, model: ModelId, token: Address) -> Result<Vec<Candidate>> {
     let mut serving = Vec::new();
     for host in chain.hosts_that_offered(model, token).await? {
         if chain.is_serving(host, model, token).await?
@@ -39,13 +30,13 @@ pub async fn ranked(chain: &ChainClient, model: ModelId, token: Address) -> Resu
         .map(|((host, price), score)| Candidate { host, price, score })
         .collect();
     rank(&mut candidates);
-    let mut listed = Vec::new();
-    for candidate in candidates {
-        let info = readable(chain.node_info(candidate.host).await)?.flatten();
-        let endpoint = info.map(|info| info.endpoint).filter(|endpoint| is_base_url(endpoint));
-        listed.push(Listed { candidate, endpoint });
-    }
-    Ok(listed)
+    Ok(candidates)
+}
+
+/// Where a host says it listens, if that can be a place to go to and to print.
+pub async fn endpoint_of(chain: &ChainClient, host: Address) -> Result<Option<String>> {
+    let info = readable(chain.node_info(host).await)?.flatten();
+    Ok(info.map(|info| info.endpoint).filter(|endpoint| is_base_url(endpoint)))
 }
 
 /// The best of them that answers and says that it takes sessions.
@@ -55,8 +46,8 @@ pub async fn choose(
     token: Address,
     output: &Output,
 ) -> Result<Candidate> {
-    let listed = ranked(chain, model, token).await?;
-    if listed.is_empty() {
+    let candidates = ranked(chain, model, token).await?;
+    if candidates.is_empty() {
         bail!(
             "no host on {} serves this model for this token; name another token, chain or model",
             chain.config().title
@@ -64,18 +55,20 @@ pub async fn choose(
     }
     // Strangers wrote these: on a public chain none of them is a place inside the renter's own network.
     let inside = chain.config().rpc_urls.iter().all(capstan_chain::RpcUrl::is_local);
-    for Listed { candidate, endpoint } in &listed {
+    let count = candidates.len();
+    for candidate in candidates {
         let host = candidate.host;
-        let Some(url) = endpoint.as_ref().filter(|url| inside || !is_inside(url)) else { continue };
-        match health::answers(url, chain.config()).await {
+        let endpoint = endpoint_of(chain, host).await?;
+        let Some(url) = endpoint.filter(|url| inside || !is_inside(url)) else { continue };
+        match health::answers(&url, chain.config()).await {
             Ok(()) => {
                 output.progress(format!("host {host} at {url}"));
-                return Ok(candidate.clone());
+                return Ok(candidate);
             }
             Err(error) => output.progress(format!("not {host}: {error:#}")),
         }
     }
-    bail!("none of {} hosts takes a session now; nothing was paid in", listed.len())
+    bail!("none of {count} hosts takes a session now; nothing was paid in")
 }
 
 /// Nothing, where what was read makes no sense; an error, where it could not be read.
