@@ -24,7 +24,8 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     /// @inheritdoc IJobs
     uint40 public constant DISPUTE_WINDOW = 1 days;
     /// @inheritdoc IJobs
-    /// @dev A proposal, its vote and the timelock take eight days; the rest is for somebody to propose it.
+    /// @dev The slowest vote and its timelock take thirteen days, a usual one eight; the rest is for somebody to propose
+    /// it.
     uint40 public constant DECISION_WINDOW = 14 days;
     /// @inheritdoc IJobs
     uint40 public constant MAX_JOB = 7 days;
@@ -79,18 +80,18 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     function claimJob(JobTerms calldata terms, uint16 priceBps) external nonReentrant whenEntryOpen {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Posted);
-        if (block.timestamp > terms.rawDeadline()) revert DeadlinePassed(terms.rawDeadline());
+        if (block.timestamp > terms.deadline) revert DeadlinePassed(terms.deadline);
         if (priceBps > WHOLE_BPS) revert PriceAboveMaximum(priceBps);
-        if (terms.rawHost() != address(0) && msg.sender != terms.rawHost()) {
-            revert NotInvited(msg.sender, terms.rawHost());
+        if (terms.host != address(0) && msg.sender != terms.host) {
+            revert NotInvited(msg.sender, terms.host);
         }
         if (terms.circuit != 0 && !PROOFS.isActive(terms.circuit, terms.model)) {
             revert CircuitInactive(terms.circuit, terms.model);
         }
         job = job.claimed(msg.sender, priceBps);
         _jobs[jobId] = job;
-        emit JobClaimed(jobId, msg.sender, job.priceRoundedDown(terms.rawMaxPrice()));
-        NODES.admitClaim(msg.sender, terms.model, terms.rawToken());
+        emit JobClaimed(jobId, msg.sender, job.priceRoundedDown(terms.maxPrice));
+        NODES.admitClaim(msg.sender, terms.model, terms.token);
     }
 
     /// @inheritdoc IJobs
@@ -98,7 +99,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Claimed);
         if (msg.sender != job.host()) revert NotHost(msg.sender);
-        if (block.timestamp > terms.rawDeadline()) revert DeadlinePassed(terms.rawDeadline());
+        if (block.timestamp > terms.deadline) revert DeadlinePassed(terms.deadline);
         if (terms.circuit == 0 && proof.length != 0) revert ProofNotAsked();
         uint40 disputeEnd = uint40(block.timestamp) + DISPUTE_WINDOW;
         _jobs[jobId] = job.waiting(JobStatus.Completed, disputeEnd);
@@ -118,7 +119,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     function cancelJob(JobTerms calldata terms) external nonReentrant {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Posted);
-        if (msg.sender != terms.rawRenter()) revert NotRenter(msg.sender);
+        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
         _closeJob(terms, jobId, job, JobOutcome.Cancelled, 0, 0, 0, true);
     }
 
@@ -127,7 +128,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         bool claimed = job.status() == JobStatus.Claimed;
         if (!claimed && job.status() != JobStatus.Posted) revert WrongJobStatus(jobId);
-        if (block.timestamp <= terms.rawDeadline()) revert DeadlineRunning(terms.rawDeadline());
+        if (block.timestamp <= terms.deadline) revert DeadlineRunning(terms.deadline);
         JobOutcome outcome = claimed ? JobOutcome.Abandoned : JobOutcome.Cancelled;
         _closeJob(terms, jobId, job, outcome, 0, claimed ? FAULT_OF_SILENCE : 0, 0, true);
     }
@@ -136,34 +137,34 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     function settleJob(JobTerms calldata terms) external nonReentrant {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Completed);
-        if (msg.sender != terms.rawRenter() && block.timestamp < job.windowEnd()) {
+        if (msg.sender != terms.renter && block.timestamp < job.windowEnd()) {
             revert WindowRunning(job.windowEnd());
         }
-        _closeJob(terms, jobId, job, JobOutcome.Paid, job.priceRoundedDown(terms.rawMaxPrice()), 0, 0, true);
+        _closeJob(terms, jobId, job, JobOutcome.Paid, job.priceRoundedDown(terms.maxPrice), 0, 0, true);
     }
 
     /// @inheritdoc IJobs
     function disputeJob(JobTerms calldata terms) external payable nonReentrant {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Completed);
-        if (msg.sender != terms.rawRenter()) revert NotRenter(msg.sender);
+        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
         if (block.timestamp >= job.windowEnd()) revert WindowOver(job.windowEnd());
         uint96 bond = _bondOf(terms, job);
         uint40 decideBy = uint40(block.timestamp) + DECISION_WINDOW;
         _jobs[jobId] = job.waiting(JobStatus.Disputed, decideBy);
         emit JobDisputed(jobId, bond, decideBy);
-        _take(terms.rawToken(), bond);
+        _take(terms.token, bond);
     }
 
     /// @inheritdoc IJobs
     function resolveJob(JobTerms calldata terms, uint16 hostBps) external nonReentrant {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Disputed);
-        bool governed = terms.rawArbiter() == address(0);
-        if (msg.sender != (governed ? owner() : terms.rawArbiter())) revert NotArbiter(msg.sender);
+        bool governed = terms.arbiter == address(0);
+        if (msg.sender != (governed ? owner() : terms.arbiter)) revert NotArbiter(msg.sender);
         if (block.timestamp >= job.windowEnd()) revert WindowOver(job.windowEnd());
         if (hostBps > WHOLE_BPS) revert ShareAboveWhole(hostBps);
-        uint96 gross = PackedJobLib.shareRoundedDown(job.priceRoundedDown(terms.rawMaxPrice()), hostBps);
+        uint96 gross = PackedJobLib.shareRoundedDown(job.priceRoundedDown(terms.maxPrice), hostBps);
         bool renterWon = hostBps < WHOLE_BPS / 2;
         uint96 bond = _bondOf(terms, job);
         // An arbiter of the parties' choice may be anybody; what it says moves their money and nobody's record.
@@ -177,7 +178,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         _requireStatus(jobId, job, JobStatus.Disputed);
         if (block.timestamp < job.windowEnd()) revert WindowRunning(job.windowEnd());
         uint96 bond = _bondOf(terms, job);
-        uint96 gross = terms.circuit == 0 ? 0 : job.priceRoundedDown(terms.rawMaxPrice());
+        uint96 gross = terms.circuit == 0 ? 0 : job.priceRoundedDown(terms.maxPrice);
         _closeJob(terms, jobId, job, JobOutcome.Undecided, gross, 0, bond, false);
     }
 
@@ -200,31 +201,31 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     function _postAll(JobTerms[] calldata terms) private nonReentrant whenEntryOpen returns (bytes32[] memory jobIds) {
         if (address(this) == SELF) revert NotMarketplace();
         if (terms.length == 0) revert NoJobs();
-        address token = terms[0].rawToken();
+        address token = terms[0].token;
         jobIds = new bytes32[](terms.length);
         uint256 sum;
         for (uint256 i = 0; i < terms.length; ++i) {
             JobTerms calldata each = terms[i];
-            if (each.rawToken() != token) revert MixedTokens(token, each.rawToken());
+            if (each.token != token) revert MixedTokens(token, each.token);
             jobIds[i] = _post(each);
-            sum += each.rawMaxPrice();
+            sum += each.maxPrice;
         }
         _take(token, sum);
     }
 
     /// @dev Everything of a posting but the money.
     function _post(JobTerms calldata terms) private returns (bytes32 jobId) {
-        if (msg.sender != terms.rawRenter()) revert NotRenter(msg.sender);
-        if (terms.rawMaxPrice() == 0) revert ZeroPriceJob();
+        if (msg.sender != terms.renter) revert NotRenter(msg.sender);
+        if (terms.maxPrice == 0) revert ZeroPriceJob();
         uint40 nowAt = uint40(block.timestamp);
-        if (terms.rawDeadline() <= nowAt || terms.rawDeadline() > nowAt + MAX_JOB) {
-            revert DeadlineOutOfRange(terms.rawDeadline(), nowAt + 1, nowAt + MAX_JOB);
+        if (terms.deadline <= nowAt || terms.deadline > nowAt + MAX_JOB) {
+            revert DeadlineOutOfRange(terms.deadline, nowAt + 1, nowAt + MAX_JOB);
         }
         jobId = terms.id();
         if (_jobs[jobId].status() != JobStatus.None) revert JobExists(jobId);
         uint16 fee = feeBps;
         _jobs[jobId] = PackedJobLib.posted(fee);
-        emit JobPosted(jobId, terms.rawRenter(), terms.rawHost(), terms, fee);
+        emit JobPosted(jobId, terms.renter, terms.host, terms, fee);
     }
 
     /// @dev Pays `gross` of the price to host and protocol and the rest of the escrow to the renter; `bond` to one of
@@ -241,13 +242,13 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     ) private {
         uint96 fee = job.feeRoundedDown(gross);
         uint96 hostPaid = gross - fee;
-        uint96 refund = terms.rawMaxPrice() - gross;
-        (address host, address renter, address token) = (job.host(), terms.rawRenter(), terms.rawToken());
+        uint96 refund = terms.maxPrice - gross;
+        (address host, address renter, address token) = (job.host(), terms.renter, terms.token);
         _jobs[jobId] = job.closed();
         emit JobClosed(jobId, host, renter, outcome, token, hostPaid, fee, refund);
         if (bond != 0) emit BondReturned(jobId, bondToRenter ? renter : host, bond);
         _credit(host, token, bondToRenter ? hostPaid : uint256(hostPaid) + bond, fee);
-        if (faults != 0) REPUTATION.recordFault(host, token, job.feeRoundedDown(terms.rawMaxPrice()) * faults);
+        if (faults != 0) REPUTATION.recordFault(host, token, job.feeRoundedDown(terms.maxPrice) * faults);
         _payOrCredit(renter, token, bondToRenter ? uint256(refund) + bond : refund);
     }
 
@@ -261,6 +262,6 @@ contract JobBoard is IJobs, MarketState, IVersioned {
     }
 
     function _bondOf(JobTerms calldata terms, PackedJob job) private pure returns (uint96) {
-        return PackedJobLib.shareRoundedUp(job.priceRoundedDown(terms.rawMaxPrice()), DISPUTE_BOND_BPS);
+        return PackedJobLib.shareRoundedUp(job.priceRoundedDown(terms.maxPrice), DISPUTE_BOND_BPS);
     }
 }
