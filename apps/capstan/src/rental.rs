@@ -98,24 +98,27 @@ pub async fn prepare(
             };
             let deposit = amount(deposit, decimals)?;
             let wanted = capstan_base::ModelId(model.id().into());
-            let (host, max_price) = match (args.host, &args.host_url) {
-                (Some(host), _) => (host, None),
+            let (host, host_url, max_price) = match (args.host, &args.host_url) {
+                (Some(host), named) => {
+                    // That there is no endpoint is told where the session is opened.
+                    let registered = match named {
+                        Some(_) => None,
+                        None => hosts::endpoint_of(&chain, host).await?,
+                    };
+                    if let Some(url) = named.as_ref().or(registered.as_ref()) {
+                        health::check(url, chain.config(), output).await?;
+                    }
+                    (host, named.clone(), None)
+                }
                 (None, None) => {
-                    let chosen = hosts::choose(&chain, wanted, address, output).await?;
-                    (chosen.host, Some(chosen.price))
+                    // Its price and place are those it was picked for, whatever it registers meanwhile.
+                    let (chosen, url) = hosts::choose(&chain, wanted, address, output).await?;
+                    (chosen.host, Some(url), Some(chosen.price))
                 }
                 (None, Some(_)) => {
                     return Err(UsageError("--host-url needs --host: whose is it?".into()).into());
                 }
             };
-            let registered = match &args.host_url {
-                Some(_) => None,
-                None => chain.node_info(host).await?.map(|info| info.endpoint),
-            };
-            // That there is no endpoint is told where the registry is read.
-            if let Some(url) = args.host_url.as_ref().or(registered.as_ref()) {
-                health::check(url, chain.config(), output).await?;
-            }
             output.progress(format!(
                 "opening a session with {} {symbol} on {}…",
                 deposit.to_decimal(decimals),
@@ -123,7 +126,7 @@ pub async fn prepare(
             ));
             let request = OpenRequest {
                 host,
-                host_url: args.host_url.clone(),
+                host_url,
                 model: wanted,
                 max_price,
                 token: address,

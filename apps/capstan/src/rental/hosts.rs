@@ -39,13 +39,13 @@ pub async fn endpoint_of(chain: &ChainClient, host: Address) -> Result<Option<St
     Ok(info.map(|info| info.endpoint).filter(|endpoint| is_base_url(endpoint)))
 }
 
-/// The best of them that answers and says that it takes sessions.
+/// The best of them that answers and says that it takes sessions, and where it answered.
 pub async fn choose(
     chain: &ChainClient,
     model: ModelId,
     token: Address,
     output: &Output,
-) -> Result<Candidate> {
+) -> Result<(Candidate, String)> {
     let candidates = ranked(chain, model, token).await?;
     if candidates.is_empty() {
         bail!(
@@ -63,7 +63,7 @@ pub async fn choose(
         match health::answers(&url, chain.config()).await {
             Ok(()) => {
                 output.progress(format!("host {host} at {url}"));
-                return Ok(candidate);
+                return Ok((candidate, url));
             }
             Err(error) => output.progress(format!("not {host}: {error:#}")),
         }
