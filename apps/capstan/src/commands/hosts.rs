@@ -24,7 +24,8 @@ Examples:
 
 The order is the one in which `capstan rent` without --host tries them: by price, with the record counted in. A
 host's record is what its work brought the protocol in fees against what its failed jobs would have brought,
-both halved every thirty days; a host without one counts as if half its work failed.")]
+both halved every thirty days; a host without one counts as if half its work failed, and a record counts the
+more the more fees it shows.")]
 pub struct HostsArgs {
     /// Chain name or id [default: the default chain]
     #[arg(long)]
