@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -21,9 +20,6 @@ const PROFILE: &str = "coverage";
 /// What the tests are measured against, and what of it is not deployed.
 const SOURCES: &str = "src/";
 const NOT_DEPLOYED: &str = "src/dev/";
-/// Test files measured at once. The compiler has four gigabytes of memory, and instrumented code that tests embed
-/// takes a good part of one for each twenty files.
-const AT_ONCE: usize = 14;
 const TRACE: &str = "cache/coverage/lcov.info";
 
 /// Measures which lines and branches of `contracts/src` the contract tests reach.
@@ -50,15 +46,7 @@ pub(crate) struct Args {
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
     toolchain::ensure(repo)?;
     let contracts = repo.path("contracts");
-    let tests = test_files(&contracts)?;
-    let mut trace = String::new();
-    for (number, part) in (1..).zip(tests.chunks(AT_ONCE)) {
-        eprintln!("part {number} of {}", tests.len().div_ceil(AT_ONCE));
-        let others = tests.iter().filter(|test| !part.contains(test));
-        trace += &measure(repo, part, others)?;
-    }
-    // A file that several parts reach comes several times, and its counts are added up.
-    let mut files = lcov::read(&trace)?;
+    let mut files = lcov::read(&measure(repo)?)?;
     files.retain(|path, _| path.starts_with(SOURCES) && !path.starts_with(NOT_DEPLOYED));
     if files.is_empty() {
         bail!("forge measured no file of contracts/{SOURCES}");
@@ -83,36 +71,14 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every test but the gas tests, since instrumented code costs more gas than a budget allows, and those that are proven
-/// and not run.
-fn test_files(contracts: &Path) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for folder in ["test", "test/invariant"] {
-        for entry in fs::read_dir(contracts.join(folder)).with_context(|| folder.to_owned())? {
-            let name = entry.context(folder)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".t.sol") && !name.contains("Gas") {
-                found.push(format!("{folder}/{name}"));
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Runs some test files, compiling none of the others, and gives forge's report.
-fn measure<'a>(
-    repo: &Repo,
-    tests: &[String],
-    others: impl Iterator<Item = &'a String>,
-) -> Result<String> {
+/// Runs every test but the gas tests, since instrumented code costs more gas than a budget allows, and those that are
+/// proven and not run, and gives forge's report.
+fn measure(repo: &Repo) -> Result<String> {
     let trace = repo.path("contracts").join(TRACE);
-    let pattern = format!("{{{}}}", tests.join(","));
-    let arguments =
-        ["coverage", "--offline", "--ir-minimum", "--match-path", &pattern, "--report", "lcov"];
+    let arguments = ["coverage", "--offline", "--ir-minimum", "--report", "lcov"];
     let mut command = forge::forge_as(repo, PROFILE, &arguments);
     command.args(["--report-file", TRACE]).stdout(Stdio::from(std::io::stderr()));
-    for skipped in others.map(String::as_str).chain(["test/symbolic/**", "test/*Gas*", "script/**"])
-    {
+    for skipped in ["test/symbolic/**", "test/*Gas*", "script/**"] {
         command.args(["--skip", skipped]);
     }
     repo::run(&mut command)?;
