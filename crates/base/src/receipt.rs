@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::id::{ChainId, SessionId, SessionKey};
+use crate::signature::{Signature65, SignatureError};
 use crate::sol;
-use crate::voucher::{Signature65, SignatureError, Voucher, domain};
+use crate::voucher::{Voucher, domain};
 
 /// Cumulative statement by the host. EIP-712 type
 /// `Receipt(bytes32 sessionId,uint96 amount,uint64 tokens,bytes32 transcriptRoot,bool last)`, under the

@@ -297,6 +297,9 @@ pub enum SignerError {
     /// The signature could not be made.
     #[error("the digest could not be signed")]
     Sign,
+    /// No chain would take the transaction.
+    #[error(transparent)]
+    Transaction(#[from] capstan_base::TransactionError),
     /// There is no transaction or authorization that says all of this.
     #[error("this cannot be signed: {reason}")]
     Contradiction {

@@ -24,12 +24,13 @@ pub use alloy_eips::eip7702::SignedAuthorization;
 pub use bindings::ContractKind;
 pub use bindings::batch::{self, BatchKind, ItemOutcome};
 pub use bindings::calls::{self, Call, NewOffer};
+pub use capstan_base::SignedTransaction;
 pub use client::{ChainClient, Delegation, Effect};
 pub use error::{ChainError, RpcError, SignerError};
 pub use fees::{Fees, GasMultiplier, GasPrice};
 pub use registry::{ChainConfig, ChainKind, ChainRegistry, Contracts, Finality, NativeCoin, Token};
 pub use rpc::{Found, RpcPool, RpcUrl, SendOutcome, Voices};
-pub use signer::{KeySource, LocalSigner, SignedTransaction, TxFields, TxTarget};
+pub use signer::{KeySource, LocalSigner, TxFields, TxTarget};
 pub use types::{
     BlockRef, BlockTag, CloseReason, Closing, GasEstimate, Node, NodeInfo, NonceUse, OpenedSession,
     Receipt, Score, SessionState, SessionStatus,

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::error::SignerError;
 
 pub use keystore::create_keystore;
-pub use transaction::{SignedTransaction, TxFields, TxTarget};
+pub use transaction::{TxFields, TxTarget};
 
 /// Where a key is had from. There is no variant for a key on a command line: arguments are visible
 /// to every process of the machine.

@@ -6,5 +6,6 @@ mod price;
 mod receipt;
 mod signature;
 mod tally;
+mod transaction;
 mod transcript;
 mod vectors;

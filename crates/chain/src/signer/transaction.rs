@@ -1,12 +1,12 @@
 //! Transactions: from fields to bytes that can be broadcast.
 
-use alloy_consensus::{
-    SignableTransaction, Transaction, TxEip1559, TxEip7702, TxEnvelope, TxLegacy,
-};
-use alloy_eips::eip2718::{Decodable2718, Encodable2718};
+use alloy_consensus::{Transaction, TxEip1559, TxEip7702, TxEnvelope, TxLegacy};
+use alloy_eips::eip2718::Decodable2718;
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::TxKind;
-use capstan_base::{Address, B256, ChainId, U256};
+use capstan_base::{
+    Address, ChainId, SignedTransaction, TransactionError, U256, UnsignedTransaction,
+};
 
 use crate::bindings::calls::Call;
 use crate::error::SignerError;
@@ -54,15 +54,6 @@ impl TxFields {
     }
 }
 
-/// A transaction that can be broadcast, EIP-2718 bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedTransaction {
-    /// What it is found by once it is included.
-    pub hash: B256,
-    /// What is broadcast.
-    pub raw: Bytes,
-}
-
 impl Call {
     /// The call that signed EIP-2718 bytes make; `None` for other bytes and for a creation.
     pub fn of_raw(raw: &Bytes) -> Option<Self> {
@@ -87,29 +78,28 @@ impl LocalSigner {
         let access_list = Default::default();
         if let Some(delegate) = fields.own_code {
             let authorization = self.authorize_own_code(fields.chain_id, delegate, nonce)?;
-            return self.sign(with_authorization(fields, authorization)?);
+            return self.sign(with_authorization(fields, authorization)?.try_into());
         }
         match fields.fees {
-            Fees::Eip1559 { max_fee, priority_fee } => self.sign(TxEip1559 {
-                chain_id,
-                nonce,
-                gas_limit,
-                max_fee_per_gas: max_fee,
-                max_priority_fee_per_gas: priority_fee,
-                to,
-                value,
-                access_list,
-                input,
-            }),
-            Fees::Legacy { gas_price } => self.sign(TxLegacy {
-                chain_id: Some(chain_id),
-                nonce,
-                gas_price,
-                gas_limit,
-                to,
-                value,
-                input,
-            }),
+            Fees::Eip1559 { max_fee, priority_fee } => {
+                let eip1559 = TxEip1559 {
+                    chain_id,
+                    nonce,
+                    gas_limit,
+                    max_fee_per_gas: max_fee,
+                    max_priority_fee_per_gas: priority_fee,
+                    to,
+                    value,
+                    access_list,
+                    input,
+                };
+                self.sign(eip1559.try_into())
+            }
+            Fees::Legacy { gas_price } => {
+                let chain_id = Some(chain_id);
+                let legacy = TxLegacy { chain_id, nonce, gas_price, gas_limit, to, value, input };
+                self.sign(legacy.try_into())
+            }
         }
     }
 
@@ -141,15 +131,13 @@ impl LocalSigner {
         Ok(authorization.into_signed(signature))
     }
 
-    fn sign<T>(&self, transaction: T) -> Result<SignedTransaction, SignerError>
-    where
-        T: SignableTransaction<alloy_primitives::Signature>,
-        alloy_consensus::Signed<T>: Encodable2718,
-    {
-        let signature = self.sign_digest(transaction.signature_hash())?;
-        let signed = transaction.into_signed(signature);
-        let raw: Bytes = signed.encoded_2718().into();
-        Ok(SignedTransaction { hash: alloy_primitives::keccak256(&raw), raw })
+    fn sign(
+        &self,
+        transaction: Result<UnsignedTransaction, TransactionError>,
+    ) -> Result<SignedTransaction, SignerError> {
+        let transaction = transaction?;
+        let signature = self.sign_digest(transaction.digest())?;
+        transaction.finalize(&signature, self.address).map_err(|_| SignerError::Sign)
     }
 }
 
