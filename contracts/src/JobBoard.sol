@@ -112,7 +112,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Claimed);
         if (msg.sender != job.host()) revert NotHost(msg.sender);
-        _closeJob(terms, jobId, job, JobOutcome.Failed, 0, 1, 0, true);
+        _closeJob(terms, jobId, job, JobOutcome.Failed, 0, 1, 0, address(0));
     }
 
     /// @inheritdoc IJobs
@@ -120,7 +120,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         (bytes32 jobId, PackedJob job) = _loadJob(terms);
         _requireStatus(jobId, job, JobStatus.Posted);
         if (msg.sender != terms.renter) revert NotRenter(msg.sender);
-        _closeJob(terms, jobId, job, JobOutcome.Cancelled, 0, 0, 0, true);
+        _closeJob(terms, jobId, job, JobOutcome.Cancelled, 0, 0, 0, address(0));
     }
 
     /// @inheritdoc IJobs
@@ -130,7 +130,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         if (!claimed && job.status() != JobStatus.Posted) revert WrongJobStatus(jobId);
         if (block.timestamp <= terms.deadline) revert DeadlineRunning(terms.deadline);
         JobOutcome outcome = claimed ? JobOutcome.Abandoned : JobOutcome.Cancelled;
-        _closeJob(terms, jobId, job, outcome, 0, claimed ? FAULT_OF_SILENCE : 0, 0, true);
+        _closeJob(terms, jobId, job, outcome, 0, claimed ? FAULT_OF_SILENCE : 0, 0, address(0));
     }
 
     /// @inheritdoc IJobs
@@ -140,7 +140,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         if (msg.sender != terms.renter && block.timestamp < job.windowEnd()) {
             revert WindowRunning(job.windowEnd());
         }
-        _closeJob(terms, jobId, job, JobOutcome.Paid, job.priceRoundedDown(terms.maxPrice), 0, 0, true);
+        _closeJob(terms, jobId, job, JobOutcome.Paid, job.priceRoundedDown(terms.maxPrice), 0, 0, address(0));
     }
 
     /// @inheritdoc IJobs
@@ -169,7 +169,8 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         uint96 bond = _bondOf(terms, job);
         // An arbiter of the parties' choice may be anybody; what it says moves their money and nobody's record.
         uint128 fault = renterWon && governed ? FAULT_OF_SILENCE : 0;
-        _closeJob(terms, jobId, job, JobOutcome.Resolved, gross, fault, bond, renterWon);
+        address bondTo = renterWon ? terms.renter : job.host();
+        _closeJob(terms, jobId, job, JobOutcome.Resolved, gross, fault, bond, bondTo);
     }
 
     /// @inheritdoc IJobs
@@ -178,8 +179,11 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         _requireStatus(jobId, job, JobStatus.Disputed);
         if (block.timestamp < job.windowEnd()) revert WindowRunning(job.windowEnd());
         uint96 bond = _bondOf(terms, job);
-        uint96 gross = terms.circuit == 0 ? 0 : job.priceRoundedDown(terms.maxPrice);
-        _closeJob(terms, jobId, job, JobOutcome.Undecided, gross, 0, bond, false);
+        bool proven = terms.circuit != 0;
+        uint96 gross = proven ? job.priceRoundedDown(terms.maxPrice) : 0;
+        // Who is right about an unproven result nobody has said: neither of the two may gain by an arbiter that sleeps.
+        address bondTo = proven ? job.host() : owner();
+        _closeJob(terms, jobId, job, JobOutcome.Undecided, gross, 0, bond, bondTo);
     }
 
     /// @inheritdoc IJobs
@@ -228,8 +232,8 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         emit JobPosted(jobId, terms.renter, terms.host, terms, fee);
     }
 
-    /// @dev Pays `gross` of the price to host and protocol and the rest of the escrow to the renter; `bond` to one of
-    /// the two. `faults`: how often the work's weight counts against the host.
+    /// @dev Pays `gross` of the price to host and protocol and the rest of the escrow to the renter; `bond` to `bondTo`.
+    /// `faults`: how often the work's weight counts against the host.
     function _closeJob(
         JobTerms calldata terms,
         bytes32 jobId,
@@ -238,18 +242,22 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         uint96 gross,
         uint128 faults,
         uint96 bond,
-        bool bondToRenter
+        address bondTo
     ) private {
         uint96 fee = job.feeRoundedDown(gross);
         uint96 hostPaid = gross - fee;
         uint96 refund = terms.maxPrice - gross;
+        (uint256 toHost, uint256 toRenter) = (hostPaid, refund);
         (address host, address renter, address token) = (job.host(), terms.renter, terms.token);
         _jobs[jobId] = job.closed();
         emit JobClosed(jobId, host, renter, outcome, token, hostPaid, fee, refund);
-        if (bond != 0) emit BondReturned(jobId, bondToRenter ? renter : host, bond);
-        _credit(host, token, bondToRenter ? hostPaid : uint256(hostPaid) + bond, fee);
+        if (bond != 0) emit BondPaid(jobId, bondTo, bond);
+        if (bondTo == renter) toRenter += bond;
+        else if (bondTo == host) toHost += bond;
+        else _credit(bondTo, token, bond, 0);
+        _credit(host, token, toHost, fee);
         if (faults != 0) REPUTATION.recordFault(host, token, job.feeRoundedDown(terms.maxPrice) * faults);
-        _payOrCredit(renter, token, bondToRenter ? uint256(refund) + bond : refund);
+        _payOrCredit(renter, token, toRenter);
     }
 
     function _loadJob(JobTerms calldata terms) private view returns (bytes32 jobId, PackedJob job) {

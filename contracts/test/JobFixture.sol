@@ -26,7 +26,8 @@ abstract contract JobFixture is Fixture {
         uint96 fee;
         uint96 refund;
         uint96 bond;
-        bool bondToRenter;
+        /// The host's if nobody is named.
+        address bondTo;
         uint128 faults;
     }
 
@@ -201,8 +202,11 @@ abstract contract JobFixture is Fixture {
         assertEq(uint256(expected.hostPaid) + expected.fee + expected.refund, terms.maxPrice, "nothing is lost");
         Purses memory before = _purses(terms.token, terms.renter);
         bytes32 id = _idOf(terms);
-        uint256 credit = uint256(expected.hostPaid) + (expected.bondToRenter ? 0 : expected.bond);
-        uint256 back = uint256(expected.refund) + (expected.bondToRenter ? expected.bond : 0);
+        address bondTo = expected.bondTo == address(0) ? expected.host : expected.bondTo;
+        uint256 credit = uint256(expected.hostPaid) + (bondTo == expected.host ? expected.bond : 0);
+        uint256 back = uint256(expected.refund) + (bondTo == terms.renter ? expected.bond : 0);
+        uint256 owned = market.balanceOf(market.owner(), terms.token);
+        if (bondTo == market.owner()) owned += expected.bond;
         vm.expectEmit(address(market));
         emit IJobs.JobClosed(
             id,
@@ -216,7 +220,11 @@ abstract contract JobFixture is Fixture {
         );
         if (expected.bond != 0) {
             vm.expectEmit(address(market));
-            emit IJobs.BondReturned(id, expected.bondToRenter ? terms.renter : expected.host, expected.bond);
+            emit IJobs.BondPaid(id, bondTo, expected.bond);
+        }
+        if (expected.bond != 0 && bondTo == market.owner()) {
+            vm.expectEmit(address(market));
+            emit IPaymentEscrow.Credited(bondTo, terms.token, expected.bond);
         }
         if (credit != 0) {
             vm.expectEmit(address(market));
@@ -232,6 +240,7 @@ abstract contract JobFixture is Fixture {
         assertEq(now_.market, before.market - back, "market's purse");
         assertEq(now_.hostCredit, before.hostCredit + credit, "host's credit");
         assertEq(now_.renterCredit, before.renterCredit, "renter's credit");
+        assertEq(market.balanceOf(market.owner(), terms.token), owned, "owner's credit");
         assertEq(now_.fees, before.fees + expected.fee, "fees");
         assertEq(now_.fault, before.fault + expected.faults * _feeOf(terms.maxPrice), "faults");
         Job memory job = _board().jobs(id);

@@ -75,7 +75,7 @@ contract JobWeirdTokensTest is JobFixture {
         JobTerms memory terms = _jobTerms(address(old), MAX_PRICE);
         _toDisputed(terms);
         Close memory close = _closeOf(terms, JobOutcome.Resolved, host, _priceOf(terms) / 4);
-        (close.bond, close.bondToRenter, close.faults) = (_bondOf(terms), true, 2);
+        (close.bond, close.bondTo, close.faults) = (_bondOf(terms), terms.renter, 2);
         _closesAs(terms, owner, abi.encodeCall(IJobs.resolveJob, (terms, 2500)), close);
         vm.prank(host);
         market.withdraw(address(old), host);

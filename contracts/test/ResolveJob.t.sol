@@ -79,7 +79,7 @@ contract ResolveJobTest is JobFixture {
             JobTerms memory terms = _nativeJob();
             _toDisputed(terms);
             Close memory close = _expected(terms, shares[i]);
-            assertEq(close.bondToRenter, i < 2);
+            assertEq(close.bondTo == terms.renter, i < 2);
             assertEq(close.faults, i < 2 ? 2 : 0);
             _closesAs(terms, owner, _call(terms, shares[i]), close);
             vm.revertToState(snapshot);
@@ -171,7 +171,7 @@ contract ResolveJobTest is JobFixture {
         uint96 gross = uint96(uint256(_priceOf(terms)) * hostBps / 10_000);
         close = _closeOf(terms, JobOutcome.Resolved, host, gross);
         close.bond = _bondOf(terms);
-        close.bondToRenter = hostBps < 5000;
+        if (hostBps < 5000) close.bondTo = terms.renter;
         close.faults = hostBps < 5000 ? 2 : 0;
     }
 

@@ -77,13 +77,13 @@ contract JobHandler is SessionHandler, JobFixture {
     function failJob(uint256 seed) external {
         (bytes32 id, bool found) = _pickJob(seed, JobStatus.Claimed);
         if (!found) return;
-        _end(id, _board().jobs(id).host, abi.encodeCall(IJobs.failJob, (_jobOf[id])), 0, false);
+        _end(id, _board().jobs(id).host, abi.encodeCall(IJobs.failJob, (_jobOf[id])), 0, _jobOf[id].renter);
     }
 
     function cancelJob(uint256 seed) external {
         (bytes32 id, bool found) = _pickJob(seed, JobStatus.Posted);
         if (!found) return;
-        _end(id, _jobOf[id].renter, abi.encodeCall(IJobs.cancelJob, (_jobOf[id])), 0, false);
+        _end(id, _jobOf[id].renter, abi.encodeCall(IJobs.cancelJob, (_jobOf[id])), 0, _jobOf[id].renter);
     }
 
     function reclaimJob(uint256 seed) external {
@@ -114,7 +114,8 @@ contract JobHandler is SessionHandler, JobFixture {
         hostBps = uint16(bound(hostBps, 0, 10_000));
         address judge = _jobOf[id].arbiter == address(0) ? owner : _jobOf[id].arbiter;
         uint96 gross = uint96(uint256(_price(id)) * hostBps / 10_000);
-        _end(id, judge, abi.encodeCall(IJobs.resolveJob, (_jobOf[id], hostBps)), gross, hostBps >= 5000);
+        address winner = hostBps >= 5000 ? _board().jobs(id).host : _jobOf[id].renter;
+        _end(id, judge, abi.encodeCall(IJobs.resolveJob, (_jobOf[id], hostBps)), gross, winner);
     }
 
     function expireDispute(uint256 seed) external {
@@ -181,25 +182,27 @@ contract JobHandler is SessionHandler, JobFixture {
 
     function _reclaim(bytes32 id) private {
         if (block.timestamp <= _jobOf[id].deadline) vm.warp(uint256(_jobOf[id].deadline) + 1);
-        _end(id, stranger, abi.encodeCall(IJobs.reclaimJob, (_jobOf[id])), 0, false);
+        _end(id, stranger, abi.encodeCall(IJobs.reclaimJob, (_jobOf[id])), 0, _jobOf[id].renter);
     }
 
     function _settle(bytes32 id, bool byRenter) private {
         uint40 windowEnd = _board().jobs(id).windowEnd;
         if (!byRenter && block.timestamp < windowEnd) vm.warp(windowEnd);
         address caller = byRenter ? _jobOf[id].renter : stranger;
-        _end(id, caller, abi.encodeCall(IJobs.settleJob, (_jobOf[id])), _price(id), false);
+        _end(id, caller, abi.encodeCall(IJobs.settleJob, (_jobOf[id])), _price(id), _jobOf[id].renter);
     }
 
     function _expire(bytes32 id) private {
         uint40 windowEnd = _board().jobs(id).windowEnd;
         if (block.timestamp < windowEnd) vm.warp(windowEnd);
-        uint96 gross = _jobOf[id].circuit == 0 ? 0 : _price(id);
-        _end(id, stranger, abi.encodeCall(IJobs.expireDispute, (_jobOf[id])), gross, true);
+        bool proven = _jobOf[id].circuit != 0;
+        uint96 gross = proven ? _price(id) : 0;
+        address bondTo = proven ? _board().jobs(id).host : owner;
+        _end(id, stranger, abi.encodeCall(IJobs.expireDispute, (_jobOf[id])), gross, bondTo);
     }
 
     /// @dev Ends a job, and checks who got what of the price and the bond.
-    function _end(bytes32 id, address caller, bytes memory call, uint96 gross, bool bondToHost) private {
+    function _end(bytes32 id, address caller, bytes memory call, uint96 gross, address bondTo) private {
         JobTerms memory terms = _jobOf[id];
         Job memory job = _board().jobs(id);
         assertFalse(jobClosed[id], "ended twice");
@@ -209,8 +212,8 @@ contract JobHandler is SessionHandler, JobFixture {
             assertTrue(caller == terms.renter || judged || block.timestamp >= job.windowEnd, "paid on nobody's word");
         }
         uint96 fee = uint96(uint256(gross) * job.feeBps / 10_000);
-        uint256 toHost = uint256(gross) - fee + (bondToHost ? bondOf[id] : 0);
-        uint256 toRenter = uint256(terms.maxPrice) - gross + (bondToHost ? 0 : bondOf[id]);
+        uint256 toHost = uint256(gross) - fee + (bondTo == job.host ? bondOf[id] : 0);
+        uint256 toRenter = uint256(terms.maxPrice) - gross + (bondTo == terms.renter ? bondOf[id] : 0);
         uint256 hostBefore = market.balanceOf(job.host, terms.token);
         uint256 renterBefore = _held(terms.token, terms.renter) + market.balanceOf(terms.renter, terms.token);
         vm.prank(caller);
