@@ -14,7 +14,7 @@ const fn row(name: &'static str, rooms: &'static [&'static str]) -> Row {
 /// From top to bottom: a room imports from rows below its own only.
 pub(super) const ROWS: [Row; 6] = [
     row("apps", &["apps/capstan"]),
-    row("features", &["crates/host", "crates/renter"]),
+    row("features", &["crates/host", "crates/renter", "crates/signer"]),
     row("engine", &["crates/engine"]),
     row("services", &["crates/chain", "crates/store", "crates/model"]),
     row("shared", &["crates/wire", "crates/kit"]),
@@ -61,7 +61,7 @@ const WITH_TASKS: &[&str] = &[
 const WITH_SERVERS: &[&str] = &["apps/capstan", "crates/host", "crates/renter", "tests"];
 
 /// Outside packages that belong to certain rooms.
-pub(super) const RESERVED: [Reserved; 10] = [
+pub(super) const RESERVED: [Reserved; 11] = [
     reserved("rusqlite", &["crates/store"], "only the store knows SQL"),
     reserved("libsqlite3-sys", &["crates/store"], "only the store knows SQL"),
     reserved("sqlx*", &["crates/store"], "only the store knows SQL"),
@@ -69,6 +69,7 @@ pub(super) const RESERVED: [Reserved; 10] = [
     reserved("alloy-transport*", &["crates/chain"], "only chain knows RPC"),
     reserved("alloy-provider", &[], "nonces, broadcast and receipts are the engine's own"),
     reserved("alloy-contract", &[], "nonces, broadcast and receipts are the engine's own"),
+    reserved("dkls23*", &["crates/signer"], "the protocol stays behind the signer's own seam"),
     reserved("axum*", WITH_SERVERS, "only features and apps answer HTTP"),
     reserved("tokio", WITH_TASKS, "base and wire do no IO, model opens no socket"),
     reserved("reqwest", WITH_TASKS, "base and wire do no IO, model opens no socket"),

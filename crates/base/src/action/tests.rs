@@ -1,3 +1,5 @@
+//! Actions: what is read, what is refused, and what comes of it.
+
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{address, bytes};
 use proptest::prelude::*;

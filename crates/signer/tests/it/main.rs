@@ -1,0 +1,11 @@
+//! Whole committees in one process, with every message carried by the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "test helpers outside #[test] functions"
+)]
+
+mod cluster;
+mod keys;
+mod malice;
