@@ -32,6 +32,15 @@ sol! {
         bool last;
     }
 
+    /// Output of an agent, under the domain of the AgentRegistry; never sent on chain.
+    struct AgentOutput {
+        uint256 requestId;
+        uint256 agentId;
+        bytes32 dataHash;
+        uint64 executions;
+        uint64 consensusRound;
+    }
+
     /// Proof of holding the voucher key when a connection attaches to a session; never sent on chain.
     struct Attach {
         bytes32 sessionId;
