@@ -3,3 +3,4 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 pub mod protocol;
+pub mod vault;

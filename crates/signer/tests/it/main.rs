@@ -9,3 +9,4 @@
 mod cluster;
 mod keys;
 mod malice;
+mod vault;
