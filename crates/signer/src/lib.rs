@@ -2,5 +2,6 @@
 //! learn nothing about its key.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+pub mod policy;
 pub mod protocol;
 pub mod vault;

@@ -9,4 +9,5 @@
 mod cluster;
 mod keys;
 mod malice;
+mod policy;
 mod vault;
