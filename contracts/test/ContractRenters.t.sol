@@ -38,6 +38,16 @@ contract ContractRentersTest is Fixture {
         }
     }
 
+    /// Without a refund its renter is not called at all, and cannot make the close dearer.
+    function test_callsNobodyForNothing() public {
+        Completion memory completion = _completion(_session, DEPOSIT);
+        vm.expectCall(address(_account), "", 0);
+        vm.prank(host);
+        market.completeSessionJob(completion);
+        _assertStatus(_session, SessionStatus.Closed);
+        assertEq(market.balanceOf(address(_account), NATIVE), 0);
+    }
+
     function test_creditIsWithdrawnToAnyAddress() public {
         _account.setMode(ContractRenter.Mode.Rejects);
         _complete();

@@ -52,6 +52,15 @@ contract NodeRegistryTest is Fixture {
         _register(STAKE, ENDPOINT, string(new bytes(65)), _offers(1));
     }
 
+    function test_registerTakesTheLongestTexts() public {
+        string memory endpoint = string(new bytes(256));
+        string memory region = string(new bytes(64));
+        vm.expectEmit(address(nodes));
+        emit INodeRegistry.NodeInfo(_new, endpoint, region, 0);
+        _register(STAKE, endpoint, region, _offers(1));
+        assertEq(nodes.getNode(_new).stake, STAKE);
+    }
+
     function test_registerRefusesBadOffers() public {
         vm.expectRevert(INodeRegistry.NoOffers.selector);
         _register(STAKE, ENDPOINT, "", _offers(0));
@@ -70,6 +79,33 @@ contract NodeRegistryTest is Fixture {
         offers[0].model = keccak256("unknown");
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ModelNotApproved.selector, offers[0].model));
         _register(STAKE, ENDPOINT, "", offers);
+    }
+
+    function test_registerRefusesADuplicateAnywhereInTheList() public {
+        Offer[] memory offers = _offers(4);
+        offers[3].token = offers[1].token;
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.DuplicateOffer.selector, MODEL, offers[1].token));
+        _register(STAKE, ENDPOINT, "", offers);
+    }
+
+    /// Two models for one token, like one model for two tokens, are two lines of the list.
+    function test_offersOfOneTokenDifferByModel() public {
+        bytes32 other = keccak256("other weights");
+        vm.prank(owner);
+        models.approveModel(other, "");
+        Offer[] memory offers = new Offer[](2);
+        offers[0] = _offer(MODEL, NATIVE);
+        offers[1] = Offer(other, NATIVE, Price(0, 7));
+        _register(STAKE, ENDPOINT, "", offers);
+        assertTrue(nodes.isServing(_new, MODEL, NATIVE));
+        // What is free on the way in is offered all the same.
+        assertTrue(nodes.isServing(_new, other, NATIVE));
+        assertEq(nodes.priceOf(_new, MODEL, NATIVE).output, 2e6);
+        assertEq(nodes.priceOf(_new, other, NATIVE).output, 7);
+        vm.prank(_new);
+        nodes.removeOffer(MODEL, NATIVE);
+        assertFalse(nodes.isServing(_new, MODEL, NATIVE));
+        assertTrue(nodes.isServing(_new, other, NATIVE));
     }
 
     function test_registerRefusesWithoutTheMoney() public {
@@ -144,8 +180,12 @@ contract NodeRegistryTest is Fixture {
         Offer[] memory offers = _offers(1);
         offers[0].price = Price(5, 0);
         vm.startPrank(host);
+        vm.expectEmit(address(nodes));
+        emit INodeRegistry.OfferSet(host, MODEL, offers[0].token, 5, 0);
         nodes.setOffers(offers);
         assertEq(nodes.priceOf(host, MODEL, offers[0].token).input, 5);
+        assertEq(nodes.priceOf(host, MODEL, offers[0].token).output, 0);
+        assertTrue(nodes.isServing(host, MODEL, offers[0].token));
         vm.expectRevert(INodeRegistry.NoOffers.selector);
         nodes.setOffers(_offers(0));
     }

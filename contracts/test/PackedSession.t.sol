@@ -23,11 +23,19 @@ contract PackedSessionTest is Test {
         _assertIs(session, SessionStatus.Closed, fee, end, settled, topUp);
     }
 
+    /// What indexers and other contracts may read from storage.
+    function test_liesAsDocumented() public pure {
+        PackedSession session = PackedSessionLib.opened(0x1234).withTopUp(0xabcdef).closing(0x56, 0x789a);
+        uint256 expected = 2 | 0x1234 << 8 | 0x56 << 24 | 0x789a << 64 | uint256(0xabcdef) << 160;
+        assertEq(PackedSession.unwrap(session), expected);
+    }
+
     function test_feeIsRoundedDownAndBelowTheAmount(uint96 amount, uint16 bps) public pure {
         bps = uint16(bound(bps, 0, 1000));
         uint96 fee = PackedSessionLib.opened(bps).feeRoundedDown(amount);
         assertLe(uint256(fee) * 10_000, uint256(amount) * bps);
         assertGt((uint256(fee) + 1) * 10_000, uint256(amount) * bps);
+        assertEq(PackedSessionLib.opened(1000).feeRoundedDown(type(uint96).max), type(uint96).max / 10);
     }
 
     function test_onlyActiveAndClosingAreOpen() public pure {

@@ -9,6 +9,8 @@ contract TokensTest is Fixture {
     function test_supplyIsFixed() public view {
         assertEq(fab.totalSupply(), fab.FIXED_SUPPLY());
         assertEq(fab.balanceOf(owner) + fab.balanceOf(address(nodes)), fab.FIXED_SUPPLY());
+        assertEq(fab.name(), "Capstan");
+        assertEq(fab.symbol(), "FAB");
         assertEq(fab.decimals(), 18);
         assertLe(fab.FIXED_SUPPLY(), type(uint96).max);
     }
@@ -24,6 +26,8 @@ contract TokensTest is Fixture {
         fab.delegate(host);
         assertEq(fab.getVotes(host), 100e18);
         vm.warp(START + 1);
+        // Nobody's before they are delegated, whoever owns them.
+        assertEq(fab.getVotes(stranger), 0);
         assertEq(fab.getPastVotes(host, START), 100e18);
         assertEq(fab.getPastVotes(host, START - 1), 0);
     }
@@ -35,6 +39,11 @@ contract TokensTest is Fixture {
     }
 
     function test_permitSetsAnAllowance() public {
+        (, string memory name, string memory version, uint256 chainId, address verifier,,) = fab.eip712Domain();
+        assertEq(name, "Capstan");
+        assertEq(version, "1");
+        assertEq(chainId, block.chainid);
+        assertEq(verifier, address(fab));
         bytes32 typeHash =
             keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
         bytes32 structHash = keccak256(abi.encode(typeHash, renter, host, 5, 0, START));

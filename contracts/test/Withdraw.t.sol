@@ -66,14 +66,31 @@ contract WithdrawTest is Fixture {
         assertEq(market.feesOf(host, address(usdc)), CLAIM - EARNED);
     }
 
+    /// Though it has a credit of its own, which it could take at any other moment.
     function test_recipientCannotReenter() public {
+        ContractRenter account = _withCredit();
         _earn(_nativeTerms());
-        ContractRenter account = new ContractRenter();
-        account.setHook(address(market), abi.encodeCall(market.withdraw, (NATIVE, address(account))));
         vm.prank(host);
         market.withdraw(NATIVE, address(account));
-        assertFalse(account.hookSucceeded());
-        assertEq(address(account).balance, EARNED);
+        _assertKeptOut(account, EARNED);
+    }
+
+    function test_recipientOfManyCannotReenter() public {
+        ContractRenter account = _withCredit();
+        _earn(_nativeTerms());
+        vm.prank(host);
+        market.withdrawMany(new address[](1), address(account));
+        _assertKeptOut(account, EARNED);
+    }
+
+    function test_recipientOfFeesCannotReenter() public {
+        ContractRenter account = _withCredit();
+        _earn(_nativeTerms());
+        address[] memory hosts = new address[](1);
+        hosts[0] = host;
+        vm.prank(treasury);
+        market.withdrawFees(NATIVE, hosts, address(account));
+        _assertKeptOut(account, CLAIM - EARNED);
     }
 
     function test_manyPaysEachToken() public {
@@ -101,6 +118,30 @@ contract WithdrawTest is Fixture {
         vm.prank(stranger);
         (bool ok,) = address(market).call{value: 1}("");
         assertFalse(ok);
+    }
+
+    /// @dev A contract with a refund in the ledger that it rejected once, and takes whenever it is sent something now.
+    function _withCredit() private returns (ContractRenter account) {
+        account = new ContractRenter();
+        vm.deal(address(account), DEPOSIT);
+        SessionTerms memory terms = _nativeTerms();
+        (terms.renter, terms.salt) = (address(account), "refused");
+        account.execute(address(market), DEPOSIT, abi.encodeCall(market.createSessionJob, (terms)));
+        account.setMode(ContractRenter.Mode.Rejects);
+        vm.prank(host);
+        market.completeSessionJob(_bareCompletion(terms, 0));
+        assertEq(market.balanceOf(address(account), NATIVE), DEPOSIT);
+        account.setHook(address(market), abi.encodeCall(market.withdraw, (NATIVE, stranger)));
+    }
+
+    function _assertKeptOut(ContractRenter account, uint256 received) private {
+        assertFalse(account.hookSucceeded(), "entered again");
+        assertEq(address(account).balance, received);
+        assertEq(market.balanceOf(address(account), NATIVE), DEPOSIT);
+        assertEq(stranger.balance, 0);
+        // Nothing but the moment was in its way.
+        account.execute(address(market), 0, account.hookData());
+        assertEq(stranger.balance, DEPOSIT);
     }
 
     function _earn(SessionTerms memory terms) private {
