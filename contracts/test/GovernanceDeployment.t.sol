@@ -114,29 +114,10 @@ contract GovernanceDeploymentTest is GovernanceFixture, NoKeyInPower {
     // --- nobody in power
 
     function test_noKeyIsInPower() public view {
-        _requireNoKeyInPower(address(timelock), _deployed(), _keys());
-    }
-
-    function test_privilegesAreTheirHoldersOnly() public {
-        vm.deal(address(timelock), 1);
-        Privilege[] memory privileges = new Privilege[](11);
-        address owner = address(timelock);
-        privileges[0] = Privilege(address(market), abi.encodeCall(market.setFeeBps, (1)), owner);
-        privileges[1] = Privilege(address(market), abi.encodeCall(market.setFeeRecipient, (stranger)), owner);
-        privileges[2] = Privilege(address(market), abi.encodeCall(market.transferOwnership, (stranger)), owner);
-        privileges[3] = Privilege(address(market), abi.encodeCall(market.renounceOwnership, ()), owner);
-        privileges[4] = Privilege(address(models), abi.encodeCall(models.approveModel, ("m", "")), owner);
-        privileges[5] = Privilege(address(breaker), abi.encodeCall(breaker.setGuardian, (stranger, true)), owner);
-        privileges[6] = Privilege(address(timelock), abi.encodeCall(timelock.grantRole, (PROPOSER, stranger)), owner);
-        privileges[7] = Privilege(
-            address(timelock), abi.encodeCall(timelock.schedule, (stranger, 0, "", 0, 0, 2 days)), address(governance)
-        );
-        address[] memory targets = new address[](1);
-        targets[0] = address(door);
-        privileges[8] = Privilege(address(breaker), abi.encodeCall(breaker.pause, (targets)), guardian);
-        privileges[9] = Privilege(address(door), abi.encodeCall(door.pauseEntry, ()), address(breaker));
-        privileges[10] = Privilege(address(models), abi.encodeCall(models.transferOwnership, (stranger)), owner);
-        _requireOnlyHolders(privileges, _keys());
+        address[] memory contracts = _contractsOf(made);
+        assertEq(contracts[0], address(fab));
+        assertEq(contracts[contracts.length - 1], address(made.selfBatch));
+        _requireNoKeyInPower(address(timelock), contracts, _keys());
     }
 
     function test_nobodyChangesTheDelay() public {
@@ -230,31 +211,8 @@ contract GovernanceDeploymentTest is GovernanceFixture, NoKeyInPower {
         this.check(targets);
     }
 
-    function _deployed() private view returns (address[] memory targets) {
-        targets = new address[](19);
-        targets[0] = address(fab);
-        targets[1] = address(timelock);
-        targets[2] = address(governance);
-        targets[3] = address(breaker);
-        targets[4] = address(models);
-        targets[5] = address(nodes);
-        targets[6] = address(made.reputationSystem);
-        targets[7] = address(made.proofSystem);
-        targets[8] = address(made.jobBoard);
-        targets[9] = address(market);
-        targets[10] = address(made.hostSlashing);
-        targets[11] = address(made.agentRegistry);
-        targets[12] = address(made.relayToken);
-        targets[13] = address(made.relayManager);
-        targets[14] = address(made.sessionAccount);
-        targets[15] = address(made.sessionAccountFactory);
-        targets[16] = address(made.baseAccountIntegration);
-        targets[17] = address(made.selfBatch);
-        targets[18] = address(door);
-    }
-
     /// Each contract that names another names the one beside it.
-    function test_contractsBelongTogether() public view {
+    function test_contractsBelongTogether() public {
         assertEq(address(nodes.STAKE_TOKEN()), address(fab));
         assertEq(address(nodes.MODELS()), address(models));
         assertEq(nodes.MARKETPLACE(), address(market));
@@ -268,13 +226,24 @@ contract GovernanceDeploymentTest is GovernanceFixture, NoKeyInPower {
         assertEq(address(IJobs(address(market)).NODES()), address(nodes));
         assertEq(market.feeRecipient(), address(timelock));
         assertEq(market.feeBps(), 250);
-        address[4] memory paused =
-            [address(nodes), address(market), address(made.agentRegistry), address(made.relayManager)];
+        address[5] memory paused = [
+            address(nodes),
+            address(market),
+            address(made.jobBoard),
+            address(made.agentRegistry),
+            address(made.relayManager)
+        ];
         for (uint256 i = 0; i < paused.length; ++i) {
             assertEq(IEntryPause(paused[i]).CIRCUIT_BREAKER(), address(breaker));
         }
+        assertEq(address(made.hostSlashing.NODES()), address(nodes));
         assertEq(address(made.hostSlashing.MARKET()), address(market));
         assertEq(address(made.relayManager.STAKE_TOKEN()), address(made.relayToken));
+        assertEq(made.relayToken.balanceOf(holder), made.relayToken.totalSupply());
+        assertEq(made.sessionAccount.ENTRY_POINT(), makeAddr("entry point"));
+        assertEq(made.sessionAccount.MARKETPLACE(), address(market));
+        assertEq(made.sessionAccountFactory.IMPLEMENTATION(), address(made.sessionAccount));
+        assertEq(made.baseAccountIntegration.ENTRY_POINT(), makeAddr("entry point"));
         assertEq(made.baseAccountIntegration.MARKETPLACE(), address(market));
         assertEq(made.baseAccountIntegration.FACTORY(), address(made.sessionAccountFactory));
     }

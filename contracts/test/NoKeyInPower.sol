@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Test} from "forge-std/Test.sol";
+import {Deployment} from "../script/DeployAll.sol";
 
 /// @dev A call that one account alone may make. `call` must succeed when `holder` makes it.
 struct Privilege {
@@ -58,6 +59,19 @@ abstract contract NoKeyInPower is Test {
                 (allowed,) = _try(privilege, keys[j]);
                 if (allowed) revert KeyIsAllowed(privilege.target, selector, keys[j]);
             }
+        }
+    }
+
+    /// @dev Every contract of a deployment, those that are added to it later too.
+    function _contractsOf(Deployment memory made) internal pure returns (address[] memory contracts) {
+        bytes memory words = abi.encode(made);
+        contracts = new address[](words.length / 32);
+        for (uint256 i = 0; i < contracts.length; ++i) {
+            address each;
+            assembly ("memory-safe") {
+                each := mload(add(add(words, 0x20), mul(i, 0x20)))
+            }
+            contracts[i] = each;
         }
     }
 

@@ -8,8 +8,10 @@ pragma solidity ^0.8.30;
 /// @dev All times are seconds. A proposer may cancel its proposal until the vote begins; later nobody may.
 ///
 /// Worst cases:
-/// - Whoever holds most of what votes decides everything that the timelock owns: fees under their cap, models,
-///   guardians. It cannot touch a deposit, a stake or an exit, for the timelock cannot.
+/// - Whoever holds most of what votes decides everything that is the timelock's: fees under their cap, models, circuits,
+///   guardians, disputes of jobs that name no arbiter, appeals of slashed hosts. So it can give the price of a disputed
+///   job to either party and let a guilty host go. It cannot touch any other deposit, a stake or an exit, for the
+///   timelock cannot.
 /// - A decision takes at most MAX_VOTING_DELAY + MAX_VOTING_PERIOD + MAX_LATE_QUORUM_EXTENSION and the timelock's delay,
 ///   13 days, whatever settings were voted for: less than the pause's cooldown (IEntryPause).
 /// - Settings stay within bounds in which a later vote can still change them back.

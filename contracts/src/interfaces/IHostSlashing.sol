@@ -72,6 +72,8 @@ struct Slash {
 /// - A host whose unbonding is over can withdraw when it sees a report coming. Evidence must come before.
 /// - A host that waits for its renter to ask to close, and has its highest voucher presented then, is paid by a
 ///   voucher ahead of the work although it signed a lower last receipt. No evidence tells it from a lying renter.
+/// - A session can be completed until somebody triggers its timeout, and evidence ends EVIDENCE_WINDOW after its expiry
+///   all the same. A renter that leaves its money in a session for longer has no evidence of what is claimed then.
 /// - An owner that misuses its right lets guilty hosts go. It can take nothing from anybody.
 interface IHostSlashing {
     event SlashReported(
