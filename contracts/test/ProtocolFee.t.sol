@@ -121,6 +121,24 @@ contract ProtocolFeeTest is Fixture {
         assertEq(address(market).balance, 40_000 - 1000);
     }
 
+    /// What came in since the last time, and not a unit of what was collected then.
+    function test_withdrawCollectsWhatCameSince() public {
+        address[] memory hosts = _hosts();
+        _earn(40_000, host, 0);
+        vm.prank(treasury);
+        assertEq(market.withdrawFees(NATIVE, hosts, treasury), 1000);
+        _earn(10_000, host, 1);
+        assertEq(market.feesOf(host, NATIVE), 250);
+        vm.prank(treasury);
+        assertEq(market.withdrawFees(NATIVE, hosts, treasury), 250);
+        assertEq(market.feesOf(host, NATIVE), 0);
+        assertEq(market.feesBroughtBy(host, NATIVE), 1250);
+        vm.prank(treasury);
+        vm.expectRevert(abi.encodeWithSelector(IPaymentEscrow.NothingToWithdraw.selector, treasury, NATIVE));
+        market.withdrawFees(NATIVE, hosts, treasury);
+        assertEq(treasury.balance, 1250);
+    }
+
     function _hosts() private view returns (address[] memory hosts) {
         hosts = new address[](1);
         hosts[0] = host;
