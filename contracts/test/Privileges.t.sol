@@ -145,9 +145,7 @@ contract PrivilegesTest is GovernanceFixture, NoKeyInPower {
         vm.mockCall(entryPoint, abi.encodeWithSignature("unlockStake()"), "");
         vm.mockCall(entryPoint, abi.encodeWithSignature("withdrawStake(address)", stranger), "");
         _timelocks(address(made.relayManager), abi.encodeCall(made.relayManager.setMachineCap, (1)));
-        _timelocks(
-            address(made.baseAccountIntegration), abi.encodeCall(made.baseAccountIntegration.unlockStake, ())
-        );
+        _timelocks(address(made.baseAccountIntegration), abi.encodeCall(made.baseAccountIntegration.unlockStake, ()));
         _timelocks(
             address(made.baseAccountIntegration),
             abi.encodeCall(made.baseAccountIntegration.withdrawStake, (payable(stranger)))
