@@ -6,7 +6,7 @@ import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/Pac
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {SessionAccount} from "../src/SessionAccount.sol";
 import {Call} from "../src/interfaces/ISelfBatch.sol";
-import {ISessionAccount, KeyStatus} from "../src/interfaces/ISessionAccount.sol";
+import {ISessionAccount, KeyStatus, Scope} from "../src/interfaces/ISessionAccount.sol";
 import {Callee} from "./mocks/Callee.sol";
 import {ContractRenter} from "./mocks/ContractRenter.sol";
 import {AccountFixture} from "./AccountFixture.sol";
@@ -23,9 +23,10 @@ contract SessionAccountTest is AccountFixture {
 
     function test_refusesZeroAddresses() public {
         vm.expectRevert(SessionAccount.ZeroAddress.selector);
-        new SessionAccount(address(0), address(market));
+        this.make(address(0), address(market));
         vm.expectRevert(SessionAccount.ZeroAddress.selector);
-        new SessionAccount(address(entryPoint), address(0));
+        this.make(address(entryPoint), address(0));
+        this.make(address(entryPoint), address(market));
     }
 
     function test_onlyTheOwnerExecutesAndGrants(address caller) public {
@@ -155,10 +156,27 @@ contract SessionAccountTest is AccountFixture {
         }
         PackedUserOperation memory withKey = _op(_executeWithKey(new Call[](0)), _free());
         withKey.signature = _sign(accountOwnerSecret, hash);
-        assertEq(_validate(withKey, hash, 0), 1);
+        assertEq(_validate(withKey, hash, 0), _period() | 1);
         withKey.signature = _sign(sessionKeySecret, hash);
         assertEq(_validate(withKey, hash, 0), _period());
-        assertEq(_validate(withKey, ~hash, 0), 1);
+        assertEq(_validate(withKey, ~hash, 0), _period() | 1);
+        withKey.signature = "";
+        assertEq(_validate(withKey, hash, 0), _period() | 1);
+        withKey = _signedBy(accountOwnerSecret, _op(_executeWithKey(_opening(_keyTerms(NATIVE, 1))), _free()));
+        _expectRefusal("AA24 signature error");
+        _handle(withKey);
+    }
+
+    /// By the ERC: what is signed later is estimated with a signature that means nothing, and must find all the gas.
+    function test_withABadSignatureEverythingElseIsDone() public {
+        Scope memory scope = _scope();
+        scope.caps[0].amount = type(uint128).max;
+        _grant(scope);
+        PackedUserOperation memory op = _op(_executeWithKey(new Call[](0)), "");
+        op.signature = _sign(accountOwnerSecret, "estimate");
+        assertEq(_validate(op, "estimate", 0), _period() | 1);
+        (, uint128 spent) = account.capOf(sessionKey, NATIVE);
+        assertEq(spent, (VERIFICATION_GAS + CALL_GAS + PRE_VERIFICATION_GAS) * MAX_FEE);
     }
 
     function test_onlyAnActiveKeyIsValid() public {
@@ -264,6 +282,10 @@ contract SessionAccountTest is AccountFixture {
         assertEq(account.ENTRY_POINT(), address(entryPoint));
         assertEq(account.MARKETPLACE(), address(market));
         assertEq(account.interfaceVersion(), keccak256("capstan.SessionAccount.v1"));
+    }
+
+    function make(address entryPoint_, address market_) external returns (SessionAccount) {
+        return new SessionAccount(entryPoint_, market_);
     }
 
     function _validate(PackedUserOperation memory op, bytes32 hash, uint256 missing) private returns (uint256) {
