@@ -26,16 +26,18 @@ contract BaseAccountIntegration is SponsorLedger, IPaymaster, Ownable2Step, IVer
     using UserOperationLib for PackedUserOperation;
 
     /// @inheritdoc IBaseAccountIntegration
-    /// @dev Settling takes up to 27,000, the first credit of an account being 20,000 of them. Before it, the EntryPoint
-    /// may spend 20,000 of the rest on the log of a failed operation.
-    uint256 public constant POST_OP_GAS_LIMIT = 60_000;
+    /// @dev Settling takes up to 28,000, the first credit of an account being 20,000 of them. Before it, the EntryPoint
+    /// may spend 20,000 of the limit, and of 10,000 of its own, on the log of a failed operation. And settling takes
+    /// 6,000 at least: the EntryPoint charges for a limit that is more than 40,000 above what is used.
+    uint256 public constant POST_OP_GAS_LIMIT = 45_000;
 
-    /// What an operation costs after the EntryPoint took the measure it tells `postOp`: settling, and a tenth of the
-    /// limit that settling left unused.
-    uint256 private constant SETTLING_GAS = 14_000;
-    /// More where a credit is written, and where it was empty.
-    uint256 private constant CREDIT_GAS = 4_000;
-    uint256 private constant FIRST_CREDIT_GAS = 12_500;
+    /// What an operation costs after the EntryPoint took the measure it tells `postOp`. No less than the truth in any
+    /// state of the books, for the price of a unit of gas is whatever the sponsor likes: what is missing here would be
+    /// taken out of the other sponsors' money at that price.
+    uint256 private constant SETTLING_GAS = 8_500;
+    /// More where a charge is not used up: earnings and a credit are written, and the credit may have been empty.
+    uint256 private constant CREDIT_GAS = 4_500;
+    uint256 private constant FIRST_CREDIT_GAS = 17_100;
 
     /// Bytes; some fifteen calls. The EntryPoint keeps it in memory while it settles, where every word then costs more
     /// the more there is, so a bound on it makes SETTLING_GAS one too.
@@ -114,26 +116,30 @@ contract BaseAccountIntegration is SponsorLedger, IPaymaster, Ownable2Step, IVer
         onlyEntryPoint
     {
         Pending memory pending = abi.decode(context, (Pending));
-        uint256 settlingGas = SETTLING_GAS;
-        if (pending.charge != 0) {
-            settlingGas += CREDIT_GAS;
-            if (_credits[pending.account][pending.token] == 0) settlingGas += FIRST_CREDIT_GAS;
-        }
-        uint256 cost = actualGasCost + settlingGas * actualUserOpFeePerGas;
-        // The EntryPoint never takes more.
-        if (cost > pending.maxCost) cost = pending.maxCost;
+        uint256 cost = _upTo(actualGasCost + SETTLING_GAS * actualUserOpFeePerGas, pending.maxCost);
         uint256 charge = _chargeRoundedUp(cost, pending.price);
+        if (charge != pending.charge) {
+            uint256 creditGas = CREDIT_GAS;
+            if (_credits[pending.account][pending.token] == 0) creditGas += FIRST_CREDIT_GAS;
+            uint256 costWithCredit = _upTo(cost + creditGas * actualUserOpFeePerGas, pending.maxCost);
+            charge = _chargeRoundedUp(costWithCredit, pending.price);
+            // Where the credit would cost all there is to credit, none is written.
+            if (charge != pending.charge) {
+                cost = costWithCredit;
+                _returnCharge(pending.sponsor, pending.account, pending.token, pending.charge - charge);
+            }
+        }
         // A part of what was set aside within 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
         _release(pending.sponsor, pending.account, uint96(pending.maxCost - cost));
-        if (charge != pending.charge) {
-            _returnCharge(pending.sponsor, pending.account, pending.token, pending.charge - charge);
-        }
         emit OperationSponsored(pending.sponsor, pending.account, cost, pending.token, charge);
     }
 
     /// @inheritdoc IBaseAccountIntegration
     function addStake() external payable {
+        // The EntryPoint would take the stake for locked again, and a stranger could keep it there without a wei.
+        bool unlocking = IEntryPoint(ENTRY_POINT).getDepositInfo(address(this)).withdrawTime != 0;
+        if (unlocking && msg.sender != owner()) revert StakeUnlocking();
         IEntryPoint(ENTRY_POINT).addStake{value: msg.value}(UNSTAKE_DELAY);
     }
 
@@ -192,6 +198,11 @@ contract BaseAccountIntegration is SponsorLedger, IPaymaster, Ownable2Step, IVer
             spender := mload(add(data, 0x24))
         }
         return spender == MARKETPLACE && kinds & (MarketplaceCalls.OPEN | MarketplaceCalls.TOP_UP) != 0;
+    }
+
+    /// @dev The EntryPoint never takes more than `most`.
+    function _upTo(uint256 cost, uint256 most) private pure returns (uint256) {
+        return cost < most ? cost : most;
     }
 
     /// @dev The first second of the day to the last, as the EntryPoint counts: after the one, up to the other.

@@ -34,6 +34,10 @@ abstract contract SponsorLedger is IBaseAccountIntegration {
         uint32 day;
     }
 
+    /// What a sponsor's earnings saw in this transaction: an operation that is not settled yet, or their withdrawal.
+    uint256 private constant IN_FLIGHT = 1;
+    uint256 private constant TAKEN = 2;
+
     mapping(address sponsor => Sponsor) internal _sponsors;
     mapping(address sponsor => Policy) internal _policies;
     mapping(address sponsor => mapping(address account => Usage)) internal _usages;
@@ -93,10 +97,11 @@ abstract contract SponsorLedger is IBaseAccountIntegration {
 
     /// @inheritdoc IBaseAccountIntegration
     function withdrawEarnings(address token, address to) external returns (uint256 amount) {
-        if (_isInFlight(msg.sender)) revert OperationInFlight(msg.sender);
+        if (_seenBy(msg.sender) == IN_FLIGHT) revert OperationInFlight(msg.sender);
         amount = _earnings[msg.sender][token];
         if (amount == 0) revert NothingToWithdraw(msg.sender, token);
         _earnings[msg.sender][token] = 0;
+        _mark(msg.sender, TAKEN);
         emit EarningsWithdrawn(msg.sender, token, to, amount);
         _send(token, to, amount);
     }
@@ -161,13 +166,17 @@ abstract contract SponsorLedger is IBaseAccountIntegration {
 
     /// @dev Takes a charge from the account's credit and then by allowance. One base unit of the credit is left
     /// where there is any: a slot that stays above zero costs the next operation 17,000 gas less.
+    ///
+    /// Earnings only grow in a transaction with operations. Settling one writes a slot that is then never what it was
+    /// when the transaction began, which costs 100 gas and not 2,900; `postOp` counts on that.
     function _takeCharge(address sponsor, address account, address token, uint256 charge) internal {
+        if (_seenBy(sponsor) == TAKEN) revert EarningsTaken(sponsor);
         uint256 credit = _credits[account][token];
         uint256 usable = credit == 0 ? 0 : credit - 1;
         uint256 fromCredit = charge < usable ? charge : usable;
         if (fromCredit != 0) _credits[account][token] = credit - fromCredit;
         _earnings[sponsor][token] += charge;
-        _markInFlight(sponsor);
+        _mark(sponsor, IN_FLIGHT);
         if (fromCredit != charge) _pull(account, token, charge - fromCredit);
     }
 
@@ -191,15 +200,15 @@ abstract contract SponsorLedger is IBaseAccountIntegration {
     }
 
     /// @dev Ends with the transaction, whatever became of the operation.
-    function _markInFlight(address sponsor) private {
+    function _mark(address sponsor, uint256 seen) private {
         assembly ("memory-safe") {
-            tstore(sponsor, 1)
+            tstore(sponsor, seen)
         }
     }
 
-    function _isInFlight(address sponsor) private view returns (bool inFlight) {
+    function _seenBy(address sponsor) private view returns (uint256 seen) {
         assembly ("memory-safe") {
-            inFlight := tload(sponsor)
+            seen := tload(sponsor)
         }
     }
 }

@@ -32,7 +32,7 @@ abstract contract AccountFixture is Fixture, Delegating {
     uint256 internal constant CALL_GAS = 300_000;
     uint256 internal constant PRE_VERIFICATION_GAS = 50_000;
     uint256 internal constant PAYMASTER_GAS = 200_000;
-    uint256 internal constant POST_OP_GAS = 60_000;
+    uint256 internal constant POST_OP_GAS = 45_000;
     /// What the EntryPoint sets aside for an operation with a paymaster.
     uint256 internal constant MAX_COST =
         (VERIFICATION_GAS + CALL_GAS + PRE_VERIFICATION_GAS + PAYMASTER_GAS + POST_OP_GAS) * MAX_FEE;

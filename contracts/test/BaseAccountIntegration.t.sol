@@ -19,11 +19,14 @@ import {WeirdToken} from "./mocks/WeirdToken.sol";
 contract BaseAccountIntegrationTest is AccountFixture {
     function test_refusesZeroAddresses() public {
         vm.expectRevert(IBaseAccountIntegration.ZeroAddress.selector);
-        new BaseAccountIntegration(address(0), address(market), factory, owner);
+        this.make(address(0), address(market), factory, owner);
         vm.expectRevert(IBaseAccountIntegration.ZeroAddress.selector);
-        new BaseAccountIntegration(address(entryPoint), address(0), factory, owner);
+        this.make(address(entryPoint), address(0), factory, owner);
         vm.expectRevert();
-        new BaseAccountIntegration(address(entryPoint), address(market), ISessionAccountFactory(address(0)), owner);
+        this.make(address(entryPoint), address(market), ISessionAccountFactory(address(0)), owner);
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableInvalidOwner.selector, address(0)));
+        this.make(address(entryPoint), address(market), factory, address(0));
+        this.make(address(entryPoint), address(market), factory, owner);
     }
 
     function test_onlyTheEntryPointAsks() public {
@@ -51,12 +54,14 @@ contract BaseAccountIntegrationTest is AccountFixture {
             _refuses(op, 1, abi.encodeWithSelector(IBaseAccountIntegration.NotSessionAccount.selector, senders[i]));
         }
         // Code of a clone's size that starts like one and is none.
-        address fake = makeAddr("fake");
         bytes memory code = address(account).code;
         code[40] = bytes1(uint8(code[40]) ^ 1);
-        vm.etch(fake, code);
-        op.sender = fake;
-        _refuses(op, 1, abi.encodeWithSelector(IBaseAccountIntegration.NotSessionAccount.selector, fake));
+        _refusesCode(op, code);
+        // The proxy without an owner behind it, or with more.
+        code = address(account).code;
+        _refusesCode(op, _cut(code, 45));
+        _refusesCode(op, _cut(code, 64));
+        _refusesCode(op, bytes.concat(code, hex"00"));
         _delegate(address(accountCode), secret);
         op.sender = eoa;
         _accepts(op, 1);
@@ -353,7 +358,7 @@ contract BaseAccountIntegrationTest is AccountFixture {
         used = bound(used, 0, maxCost);
         bytes memory context = _accepts(_nativeOp(), maxCost);
         assertEq(paymaster.balanceOf(sponsor), FUNDED - maxCost);
-        uint256 cost = used + 14_000 * 7;
+        uint256 cost = used + 8_500 * 7;
         if (cost > maxCost) cost = maxCost;
         vm.expectEmit(address(paymaster));
         emit IBaseAccountIntegration.OperationSponsored(sponsor, address(account), cost, address(0), 0);
@@ -373,14 +378,17 @@ contract BaseAccountIntegrationTest is AccountFixture {
         // The price of then, not of now.
         vm.prank(seller);
         paymaster.setPolicy(_policy());
-        uint256 cost = used + (14_000 + 4_000 + 12_500) * 1 gwei;
+        (uint256 cost, uint256 charge) = (used + 8_500 * 1 gwei, 6.6e6);
         if (cost > maxCost) cost = maxCost;
+        // Unless the credit would cost all there is to credit.
+        uint256 withCredit = used + (8_500 + 4_500 + 17_100) * 1 gwei;
+        if (_charge(withCredit) < 6.6e6) (cost, charge) = (withCredit, _charge(withCredit));
         vm.expectEmit(address(paymaster));
-        emit IBaseAccountIntegration.OperationSponsored(seller, address(account), cost, address(usdc), _charge(cost));
+        emit IBaseAccountIntegration.OperationSponsored(seller, address(account), cost, address(usdc), charge);
         _settle(context, used, 1 gwei);
         assertEq(paymaster.balanceOf(seller), FUNDED - cost);
-        assertEq(paymaster.earningsOf(seller, address(usdc)), _charge(cost));
-        assertEq(paymaster.creditOf(address(account), address(usdc)), 6.6e6 - _charge(cost));
+        assertEq(paymaster.earningsOf(seller, address(usdc)), charge);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 6.6e6 - charge);
     }
 
     function test_aLaterCreditCostsLess() public {
@@ -392,8 +400,40 @@ contract BaseAccountIntegrationTest is AccountFixture {
         bytes memory context = _accepts(op, 0.002 ether);
         vm.expectEmit(address(paymaster));
         emit IBaseAccountIntegration.OperationSponsored(seller, address(account), 0.001 ether, address(usdc), 3.3e6);
-        _settle(context, 0.001 ether - 18_000 * 1 gwei, 1 gwei);
+        _settle(context, 0.001 ether - 13_000 * 1 gwei, 1 gwei);
         assertEq(paymaster.creditOf(address(account), address(usdc)), 1 + 3.3e6);
+    }
+
+    /// The EntryPoint takes no more than the largest cost, and neither does settling: with a wei of room and without.
+    function test_settlesAtTheLargestCost() public {
+        uint256 before = vm.snapshotState();
+        uint256 room = 8_500 * 1 gwei;
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.revertToState(before);
+            bytes memory context = _accepts(_nativeOp(), 0.002 ether);
+            _settle(context, 0.002 ether - room + i - 1, 1 gwei);
+            assertEq(paymaster.balanceOf(sponsor), FUNDED - 0.002 ether + (i == 0 ? 1 : 0));
+        }
+    }
+
+    /// A charge that rounding makes the largest one leaves nothing to credit, and crediting is not charged for.
+    function test_settlesACoarsePriceWithoutACredit() public {
+        bytes memory context = _acceptsCoarsePrice();
+        _assertSettled(context, 0.001 ether + 1 - 8_500 * 1 gwei, 0.001 ether + 1, 2);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 0);
+    }
+
+    /// Nor is a credit written that would cost all there is to credit.
+    function test_settlesWithoutACreditThatCostsItself() public {
+        bytes memory context = _acceptsCoarsePrice();
+        _assertSettled(context, 0.001 ether - 8_500 * 1 gwei, 0.001 ether, 2);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 0);
+    }
+
+    function test_settlesACoarsePriceWithACredit() public {
+        bytes memory context = _acceptsCoarsePrice();
+        _assertSettled(context, 0.001 ether - 30_100 * 1 gwei, 0.001 ether, 1);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 1);
     }
 
     /// If the EntryPoint undoes a settlement it keeps the largest cost. The sponsor has lost that and has been paid for
@@ -433,12 +473,73 @@ contract BaseAccountIntegrationTest is AccountFixture {
         assertEq(entryPoint.balanceOf(address(paymaster)), 2 * FUNDED);
     }
 
+    /// Nor can a stranger keep it in by adding nothing to it.
+    function test_onlyTheOwnerAddsToAStakeThatLeaves() public {
+        vm.deal(owner, 2 ether);
+        vm.startPrank(owner);
+        paymaster.addStake{value: 1 ether}();
+        paymaster.unlockStake();
+        vm.stopPrank();
+        vm.warp(START + 1 days);
+        vm.expectRevert(IBaseAccountIntegration.StakeUnlocking.selector);
+        vm.prank(stranger);
+        paymaster.addStake();
+        uint256 before = vm.snapshotState();
+        vm.startPrank(owner);
+        paymaster.withdrawStake(payable(treasury));
+        assertEq(treasury.balance, 1 ether);
+        vm.revertToState(before);
+        // It may think better of it.
+        paymaster.addStake{value: 1 ether}();
+        assertEq(entryPoint.getDepositInfo(address(paymaster)).stake, 2 ether);
+        assertEq(entryPoint.getDepositInfo(address(paymaster)).withdrawTime, 0);
+    }
+
     function test_views() public view {
         assertEq(paymaster.ENTRY_POINT(), address(entryPoint));
         assertEq(paymaster.MARKETPLACE(), address(market));
         assertEq(paymaster.FACTORY(), address(factory));
         assertEq(paymaster.owner(), owner);
         assertEq(paymaster.interfaceVersion(), keccak256("capstan.BaseAccountIntegration.v1"));
+    }
+
+    function make(address entryPoint_, address market_, ISessionAccountFactory factory_, address owner_)
+        external
+        returns (BaseAccountIntegration)
+    {
+        return new BaseAccountIntegration(entryPoint_, market_, factory_, owner_);
+    }
+
+    function _refusesCode(PackedUserOperation memory op, bytes memory code) private {
+        address fake = makeAddr("fake");
+        vm.etch(fake, code);
+        op.sender = fake;
+        _refuses(op, 1, abi.encodeWithSelector(IBaseAccountIntegration.NotSessionAccount.selector, fake));
+    }
+
+    function _cut(bytes memory code, uint256 length) private pure returns (bytes memory cut) {
+        cut = bytes.concat(code);
+        assembly ("memory-safe") {
+            mstore(cut, length)
+        }
+    }
+
+    /// @dev An operation of two base units at most, for 0.002 coins.
+    function _acceptsCoarsePrice() private returns (bytes memory) {
+        _approveDollars(2);
+        Policy memory policy = _pricedPolicy();
+        policy.price = 1000;
+        vm.prank(seller);
+        paymaster.setPolicy(policy);
+        return _accepts(_op(_execute(_opening(_accountTerms(NATIVE, 1))), _paid(2)), 0.002 ether);
+    }
+
+    function _assertSettled(bytes memory context, uint256 used, uint256 cost, uint256 charge) private {
+        vm.expectEmit(address(paymaster));
+        emit IBaseAccountIntegration.OperationSponsored(seller, address(account), cost, address(usdc), charge);
+        _settle(context, used, 1 gwei);
+        assertEq(paymaster.balanceOf(seller), FUNDED - cost);
+        assertEq(paymaster.earningsOf(seller, address(usdc)), charge);
     }
 
     function _nativeOp() private view returns (PackedUserOperation memory) {

@@ -3,19 +3,20 @@ pragma solidity ^0.8.30;
 
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
-import {IBaseAccountIntegration} from "../src/interfaces/IBaseAccountIntegration.sol";
+import {IBaseAccountIntegration, Policy} from "../src/interfaces/IBaseAccountIntegration.sol";
 import {ISessionAccount} from "../src/interfaces/ISessionAccount.sol";
 import {ISessionAccountFactory} from "../src/interfaces/ISessionAccountFactory.sol";
 import {SessionAccount} from "../src/SessionAccount.sol";
 import {Call} from "../src/interfaces/ISelfBatch.sol";
 import {SessionStatus, SessionTerms} from "../src/interfaces/SessionTypes.sol";
 import {HostileToken} from "./mocks/HostileToken.sol";
+import {SellingBundler} from "./mocks/SellingBundler.sol";
 import {AccountFixture} from "./AccountFixture.sol";
 
 /// @title Whole journeys through the real EntryPoint, with nobody but sponsors paying for gas.
 contract BaseAccountIntegrationFlowsTest is AccountFixture {
     /// The bound on what settling is charged above its cost, gas.
-    uint256 private constant DUST_GAS = 5_000;
+    uint256 private constant DUST_GAS = 4_500;
 
     function test_ownerOpensTopsUpAndClosesNative() public {
         SessionTerms memory terms = _accountTerms(NATIVE, DEPOSIT / 2);
@@ -203,6 +204,78 @@ contract BaseAccountIntegrationFlowsTest is AccountFixture {
         assertLe(_execute(calls).length, 8192);
         Outcome memory outcome = _assertSponsored(_ownerOp(calls, _paid(10e6)));
         assertEq(paymaster.creditOf(address(account), address(usdc)), 1 + _charge(MAX_COST) - outcome.charge);
+    }
+
+    /// Whatever gas the bundler gives: where an operation burns its own and fails with the longest reason, there is
+    /// enough left to settle it, or the bundle fails as a whole.
+    function test_tooLittleGasUndoesTheBundle() public {
+        vm.prank(accountOwner);
+        account.execute(_one(address(usdc), 0, abi.encodeCall(usdc.approve, (address(paymaster), 10e6))));
+        Call[] memory calls = new Call[](1);
+        calls[0] = _approval(address(new HostileToken()), address(market), 1);
+        PackedUserOperation memory op = _op(_execute(calls), _paid(uint128(_charge(MAX_COST))));
+        // Little is given for the calls, so that a 63rd of it, which the EntryPoint keeps, is little.
+        op.accountGasLimits = bytes32(VERIFICATION_GAS << 128 | 60_000);
+        PackedUserOperation[] memory ops = new PackedUserOperation[](1);
+        ops[0] = _signedBy(accountOwnerSecret, op);
+        uint256 before = vm.snapshotState();
+        uint256 settled = 0;
+        for (uint256 gas = 250_000; gas < 400_000; gas += 500) {
+            vm.revertToState(before);
+            vm.prank(bundler, bundler);
+            try entryPoint.handleOps{gas: gas}(ops, beneficiary) {
+                assertGt(paymaster.creditOf(address(account), address(usdc)), 0, "not settled");
+                ++settled;
+            } catch {
+                assertEq(settled, 0, "more gas, and not enough");
+            }
+        }
+        assertGt(settled, 10);
+        assertLt(settled, 290);
+    }
+
+    /// By a price for which rounding leaves nothing to credit.
+    function test_aCoarsePriceCostsNoCredit() public {
+        Policy memory policy = _pricedPolicy();
+        policy.price = 1;
+        vm.prank(seller);
+        paymaster.setPolicy(policy);
+        vm.prank(accountOwner);
+        account.execute(_one(address(usdc), 0, abi.encodeCall(usdc.approve, (address(paymaster), 1))));
+        Outcome memory outcome = _assertSponsored(_ownerOp(_opening(_accountTerms(NATIVE, DEPOSIT)), _paid(1)));
+        assertEq(outcome.charge, 1);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 0);
+    }
+
+    /// A sponsor could take its earnings and, in the same transaction, earn just as much again. Its books would be as
+    /// they were when the transaction began, and a slot costs 2,800 gas more to write then. Charged by the price that
+    /// this sponsor names for gas, to the other sponsors.
+    function test_earningsTakenAreNotEarnedAgainInOneTransaction() public {
+        SellingBundler who = new SellingBundler(paymaster);
+        vm.deal(address(this), FUNDED);
+        paymaster.fund{value: FUNDED}(address(who));
+        Policy memory policy = _pricedPolicy();
+        who.setPolicy(policy);
+        vm.prank(accountOwner);
+        account.execute(_one(address(usdc), 0, abi.encodeCall(usdc.approve, (address(paymaster), 100e6))));
+        bytes memory data = _paymasterData(abi.encodePacked(address(who), TODAY, address(usdc), uint128(10e6)));
+        SessionTerms memory terms = _accountTerms(NATIVE, 1);
+        _assertSponsored(_ownerOp(_opening(terms), data));
+        // The next operation is charged what was earned so far.
+        uint256 earned = paymaster.earningsOf(address(who), address(usdc));
+        policy.price = uint96(earned * 1e18 / MAX_COST);
+        who.setPolicy(policy);
+        assertEq((MAX_COST * policy.price + 1e18 - 1) / 1e18, earned);
+
+        PackedUserOperation[] memory ops = new PackedUserOperation[](1);
+        ops[0] = _ownerOp(_closing(terms, 0), data);
+        _expectRefusal(
+            "AA33 reverted", abi.encodeWithSelector(IBaseAccountIntegration.EarningsTaken.selector, address(who))
+        );
+        who.takeEarningsAndHandle(address(usdc), ops);
+        // In a transaction of its own, and after the one that took them.
+        who.takeEarningsAndHandle(address(usdc), new PackedUserOperation[](0));
+        _assertSponsored(ops[0]);
     }
 
     /// Several of one account and sponsor in a bundle.

@@ -48,9 +48,11 @@ struct Policy {
 /// - An operation that fails is paid for like one that succeeds.
 /// - If the EntryPoint finds after the operation that its gas limits did not cover its cost, it undoes the settlement
 ///   and keeps the largest cost: the sponsor has spent that, and has been paid for it.
-/// - What settling costs after the EntryPoint's own measure is charged as a constant a little above the truth:
-///   2,000 to 5,000 gas, or 22,000 where rounding a charge up leaves no credit to write. The difference stays in the
-///   EntryPoint's deposit, is nobody's, and keeps the deposit above the sum of all balances.
+/// - What settling costs after the EntryPoint's own measure is charged as a constant a little above the truth: 1,500
+///   gas, or 4,500 where a credit paid for the operation. The difference stays in the EntryPoint's deposit, is
+///   nobody's, and keeps the deposit above the sum of all balances. It holds for the gas that storage and logs cost
+///   since Prague: before a fork that makes them dearer, sponsors should move to a paymaster made for it.
+/// - Where the unused part of a charge would not pay for its own credit, the account pays the charge in full.
 /// - The price is the sponsor's word; users accept it operation by operation, by the largest charge they name.
 /// - Tokens must move exactly the amount asked; others are refused. A rebasing or malicious token can leave its own
 ///   credits short, and no other's. A token that forbids transfers to this contract cannot be used, and one that
@@ -85,6 +87,10 @@ interface IBaseAccountIntegration {
     error InvalidPrice(address token, uint96 price);
     /// Earnings of an operation that is not settled yet; they can be had in any later transaction.
     error OperationInFlight(address sponsor);
+    /// The sponsor took earnings in this transaction, and so can earn nothing more in it.
+    error EarningsTaken(address sponsor);
+    /// The stake is on its way to the owner, and more would start its delay again.
+    error StakeUnlocking();
 
     error NotSessionAccount(address sender);
     error FactoryNotAllowed(address factory);
@@ -116,7 +122,8 @@ interface IBaseAccountIntegration {
     /// @notice Sends all that the caller earned as a sponsor to `to`.
     function withdrawEarnings(address token, address to) external returns (uint256 amount);
 
-    /// @notice Adds to this contract's stake in the EntryPoint. A gift to the owner: only it can take the stake out.
+    /// @notice Adds to this contract's stake in the EntryPoint. A gift to the owner: only it can take the stake out,
+    /// and while it is about to, only it can add more.
     function addStake() external payable;
 
     /// @notice Owner only: the stake can be taken out after UNSTAKE_DELAY.
