@@ -247,6 +247,32 @@ contract BaseAccountIntegrationFlowsTest is AccountFixture {
         assertEq(paymaster.creditOf(address(account), address(usdc)), 0);
     }
 
+    /// And by one for which the gas of a credit is all there would be to credit: settling looks at both ways.
+    function test_aCreditThatCostsItselfIsNotWritten() public {
+        vm.prank(accountOwner);
+        account.execute(_one(address(usdc), 0, abi.encodeCall(usdc.approve, (address(paymaster), 2))));
+        Policy memory policy = _pricedPolicy();
+        policy.price = 1;
+        vm.prank(seller);
+        paymaster.setPolicy(policy);
+        // Costs more than half of what it may cost.
+        PackedUserOperation memory op = _op(_execute(_opening(_accountTerms(NATIVE, DEPOSIT))), _paid(2));
+        op.preVerificationGas = 10 * PRE_VERIFICATION_GAS;
+        op.gasFees = _gasFees(GAS_PRICE);
+        op = _signedBy(accountOwnerSecret, op);
+        uint256 before = vm.snapshotState();
+        uint256 cost = _assertSponsored(op).cost;
+        vm.revertToState(before);
+
+        policy.price = uint96(1e18 / (cost + 10_000 * GAS_PRICE));
+        vm.prank(seller);
+        paymaster.setPolicy(policy);
+        Outcome memory outcome = _assertSponsored(op);
+        assertEq(outcome.charge, 2);
+        assertEq((outcome.cost * policy.price + 1e18 - 1) / 1e18, 1);
+        assertEq(paymaster.creditOf(address(account), address(usdc)), 0);
+    }
+
     /// A sponsor could take its earnings and, in the same transaction, earn just as much again. Its books would be as
     /// they were when the transaction began, and a slot costs 2,800 gas more to write then. Charged by the price that
     /// this sponsor names for gas, to the other sponsors.

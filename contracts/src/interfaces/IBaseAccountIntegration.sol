@@ -48,7 +48,7 @@ struct Policy {
 /// - An operation that fails is paid for like one that succeeds.
 /// - If the EntryPoint finds after the operation that its gas limits did not cover its cost, it undoes the settlement
 ///   and keeps the largest cost: the sponsor has spent that, and has been paid for it.
-/// - What settling costs after the EntryPoint's own measure is charged as a constant a little above the truth: 1,500
+/// - What settling costs after the EntryPoint's own measure is charged as a constant above the truth: by 800 to 1,600
 ///   gas, or 4,500 where a credit paid for the operation. The difference stays in the EntryPoint's deposit, is
 ///   nobody's, and keeps the deposit above the sum of all balances. It holds for the gas that storage and logs cost
 ///   since Prague: before a fork that makes them dearer, sponsors should move to a paymaster made for it.
