@@ -108,6 +108,8 @@ contract RelayManager is RelayChallenges, Ownable2Step, IVersioned {
     }
 
     function _newestCommitment(bytes32 nodeId) private view returns (bytes32) {
-        return _commitments[nodeId][_upkeep[nodeId].epoch & 1];
+        uint40 epoch = _upkeep[nodeId].epoch;
+        // A node that has gone leaves its hashes here, and nothing that says which of them was the newest.
+        return epoch == 0 ? bytes32(0) : _commitments[nodeId][epoch & 1];
     }
 }

@@ -80,4 +80,23 @@ contract RelaySignalsTest is RelayFixture {
         assertEq(relay.signalsOf(_ids[0]).machineNodes, 0);
         assertEq(relay.signalsOf(_ids[0]).operatorNodes, 0);
     }
+
+    /// A node that has gone has no newest commitment; what it committed before is not one again.
+    function test_goneNodesShareNoCommitment() public {
+        // An even epoch: what it leaves lies where a node that never committed would have its newest.
+        _nextEpoch();
+        assertEq(relay.currentEpoch() % 2, 0);
+        _commitUniform(_ids[0]);
+        _commitUniform(_ids[1]);
+        assertEq(relay.sharedTraits(_ids[1], _list(_ids[0], node)).commitment, 1);
+        _nextEpoch();
+        _commitUniform(_ids[0]);
+        assertEq(relay.sharedTraits(_ids[1], _list(_ids[0], node)).commitment, 0);
+        vm.startPrank(relay.walletOf(_ids[0]));
+        relay.startUnbonding(_ids[0]);
+        skip(7 days);
+        relay.withdrawStake(_ids[0], operator);
+        assertEq(relay.sharedTraits(_ids[1], _list(_ids[0], node)).commitment, 0);
+        assertEq(relay.sharedTraits(_ids[0], _list(_ids[1], node)).commitment, 0);
+    }
 }
