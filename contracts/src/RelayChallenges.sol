@@ -136,7 +136,7 @@ abstract contract RelayChallenges is RelayRewards {
 
     function _fail(bytes32 nodeId, Challenge storage challenge) private {
         RelayNode storage node = _nodes[nodeId];
-        // Misses are counted by their deadlines: who calls this, and when, changes nothing.
+        // Misses are counted by their deadlines: who calls this, and when, changes no share of the stake.
         uint40 missedAt = challenge.openedAt + ANSWER_WINDOW;
         bool repeated = missedAt < node.missedAt + REPEAT_WINDOW;
         uint96 stake = node.stake;

@@ -179,7 +179,7 @@ contract RelayCommitTest is RelayFixture {
         assertEq(relay.concentrationBps(11), 6000);
         assertEq(relay.concentrationBps(12), 6000);
         assertEq(relay.concentrationBps(100), 6000);
-        // One more node never lowers what a machine earns.
+        // One more node of the same tier never lowers what a machine earns.
         for (uint256 n = 1; n < 100; ++n) {
             assertGt((n + 1) * relay.concentrationBps(n + 1), n * relay.concentrationBps(n));
         }

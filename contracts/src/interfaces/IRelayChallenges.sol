@@ -16,10 +16,15 @@ import {Challenge, Commitment} from "./RelayTypes.sol";
 /// A node may challenge itself: to end a suspension, for the price of gas. It gains nothing by missing its own
 /// challenge, as the bounty is half of what it loses.
 /// @dev Worst cases:
-/// - A node that lacks data can challenge itself to keep the place of an honest challenger taken, look at the samples,
-///   and pin only those it can answer. Each such challenge costs it the bond, and anyone may pin it for the price of
-///   gas, after which it must be answered like any other. This is why a lapsed bond does not go to the node.
+/// - A node that lacks data can challenge itself to keep the place of an honest challenger taken, or to use up the
+///   day's MAX_CHALLENGES_PER_DAY, look at the samples, and pin only those it can answer. Each of the others costs it
+///   the bond, and anyone may pin it for the price of gas, after which it must be answered like any other. This is why
+///   a lapsed bond does not go to the node.
 /// - MAX_CHALLENGES_PER_DAY counts days, UTC: twice as many can be opened around midnight.
+/// - A suspended node stays challengeable by what it has committed: one that is away for two days from a commitment on
+///   can miss four times, and keeps 48 percent of its stake.
+/// - A miss costs the reward of the epoch that it is collected in. That of the epoch before, which the missed
+///   commitment may belong to, stays the node's.
 /// - Who builds the seed block can choose among the hashes it can build: one try per block it could have made.
 /// - On a chain that keeps no more than 256 block hashes and has no history contract (EIP-2935), a seed must be pinned
 ///   that much sooner.

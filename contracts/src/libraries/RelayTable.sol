@@ -9,8 +9,8 @@ library RelayTable {
     uint64 internal constant GB = 1 << 30;
     /// Basis points that every further node on a machine takes from the weight of all nodes there.
     uint256 internal constant DECAY_BPS = 400;
-    /// Basis points that no machine falls below. It is reached at eleven nodes; so one more node never lowers what a
-    /// machine earns altogether.
+    /// Basis points that no machine falls below. It is reached at eleven nodes; so one more node of the same tier never
+    /// lowers what a machine earns altogether. One of a far smaller tier does.
     uint256 internal constant FLOOR_BPS = 6000;
     uint256 internal constant BASIS_POINTS = 10_000;
 
