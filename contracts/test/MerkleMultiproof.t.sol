@@ -115,7 +115,7 @@ contract MerkleMultiproofTest is Test {
         assertEq(_root(levels, indices, Trees.siblingsOf(levels, indices)), levels[levels.length - 1][0]);
     }
 
-    /// A changed leaf, sibling, or claim of where a leaf is or how many there are, gives another root or is refused.
+    /// A changed leaf, sibling, or claim of where a leaf is, gives another root or is refused.
     function test_mutatedProofsFail(uint256 size, uint256 set, uint256 what) public view {
         (bytes32[][] memory levels, uint256[] memory indices) = _tree(size, set);
         bytes32[] memory siblings = Trees.siblingsOf(levels, indices);

@@ -210,6 +210,9 @@ contract RelayChallengeTest is RelayFixture {
         relay.lapseChallenge(node);
         _challenge(node, _committed);
         assertEq(relay.getChallenge(node).countToday, 2);
+        skip(1 hours + 1);
+        relay.lapseChallenge(node);
+        assertEq(relay.rewardReserve(), 2 * BOND);
     }
 
     /// Nodes are counted one by one.

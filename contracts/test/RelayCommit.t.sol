@@ -75,6 +75,8 @@ contract RelayCommitTest is RelayFixture {
         _assertSkipped(node, wallet, BRONZE_LEAVES - 1, SkipReason.LeafCountOutOfRange);
         _assertSkipped(node, wallet, 2 ** 32 + 1, SkipReason.LeafCountOutOfRange);
         _assertSkipped(node, wallet, type(uint64).max, SkipReason.LeafCountOutOfRange);
+        // In 64 bits its bytes would look like one GB.
+        _assertSkipped(node, wallet, 2 ** 56 + BRONZE_LEAVES, SkipReason.LeafCountOutOfRange);
         _nextEpoch();
         _commit(node, ROOT, BRONZE_LEAVES);
         _nextEpoch();

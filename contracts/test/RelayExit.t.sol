@@ -47,6 +47,7 @@ contract RelayExitTest is RelayFixture {
         assertEq(relay.machineNodeIds(machine).length, 0);
         assertEq(relay.operatorNodeCount(wallet), 0);
         assertEq(relay.nodeOf(wallet), node);
+        assertEq(relay.weightOf(node), 0);
     }
 
     function test_withdrawalRefusals() public {
@@ -120,6 +121,8 @@ contract RelayExitTest is RelayFixture {
         assertEq(relay.nodeOf(wallet), _nodeId(wallet, 2));
         vm.expectRevert(abi.encodeWithSelector(IRelayNodes.NotActive.selector, node));
         relay.startUnbonding(node);
+        vm.expectRevert(IRelayRewards.NothingCommitted.selector);
+        relay.commitRoots(_one(node), _one("root"), _one(BRONZE_LEAVES));
     }
 
     /// What a wallet earned as a challenger is not its node's, and is there after the node has gone.

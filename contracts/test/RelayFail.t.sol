@@ -96,6 +96,9 @@ contract RelayFailTest is RelayFixture {
         relay.failChallenge(node);
         assertEq(relay.getNode(node).stake, 95e18 - expected);
         assertEq(relay.getNode(node).missedAt, first + later + 12 hours);
+        // What was not withdrawn in between adds up.
+        assertEq(relay.balanceOf(challenger), 2 * BOND + 2.5e18 + expected / 2);
+        assertEq(relay.rewardReserve(), 2.5e18 + expected / 2);
         _assertStatus(node, NodeStatus.Suspended);
     }
 
@@ -135,6 +138,18 @@ contract RelayFailTest is RelayFixture {
         uint256 has = mct.balanceOf(wallet) + relay.getNode(node).stake;
         assertEq(has, BOND + BRONZE_STAKE - 2.5e18);
         assertLe(has + relay.rewardReserve(), BOND + BRONZE_STAKE);
+    }
+
+    /// The most that one absence can cost: a commitment is challenged again and again until it is too old.
+    function test_absenceCostsFourMissesAtMost() public {
+        _nextEpoch();
+        _committed = _commitUniform(node);
+        for (uint256 i = 0; i < 4; ++i) {
+            _miss(node, _committed);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IRelayChallenges.NotChallengeable.selector, node));
+        _challenge(node, _committed);
+        assertEq(relay.getNode(node).stake, 48.64e18);
     }
 
     /// However often a node misses, what is left is its own.

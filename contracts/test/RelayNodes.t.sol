@@ -189,8 +189,11 @@ contract RelayNodesTest is RelayFixture {
     }
 
     function test_sameTierChangesStorageOnly() public {
+        vm.recordLogs();
         vm.prank(wallet);
         relay.changeTier(node, Tier.Bronze, 3 * GB);
+        // TierChanged alone: nothing is due, so nothing is taken.
+        assertEq(vm.getRecordedLogs().length, 1);
         assertEq(relay.getNode(node).storageBytes, 3 * GB);
         assertEq(relay.getNode(node).stake, BRONZE_STAKE);
         vm.prank(wallet);

@@ -27,6 +27,9 @@ contract RelaySignalsTest is RelayFixture {
         assertEq(signals.totalWeight, 3 * 920_000 + 1_000_000);
         signals = relay.signalsOf(other);
         assertEq(signals.machineNodes, 1);
+        assertEq(signals.operatorNodes, 4);
+        // What an operator has on other machines costs nothing.
+        assertEq(relay.weightOf(other), 1_000_000);
         assertEq(signals.nodeWeight, 0);
         assertEq(signals.machineWeight, 0);
         // Yesterday's weights are no signal of today.

@@ -73,6 +73,22 @@ contract RelayWeirdTokensTest is RelayFixture {
         }
     }
 
+    /// A token that brings more than was asked for would leave money here that is nobody's.
+    function test_moreThanAskedIsRefusedOnEveryWayIn() public {
+        (address[] memory callers, bytes[] memory calls) = _waysIn();
+        uint96[5] memory asked = [BRONZE_STAKE, 400e18, 100e18, 100e18, BOND];
+        _weird.setHook(address(_weird), abi.encodeCall(WeirdToken.mint, (address(relay), 1)));
+        for (uint256 i = 0; i < calls.length; ++i) {
+            vm.prank(callers[i]);
+            (bool ok, bytes memory answer) = address(relay).call(calls[i]);
+            assertFalse(ok);
+            assertEq(
+                answer,
+                abi.encodeWithSelector(IRelayManager.UnexpectedTransferAmount.selector, asked[i] + 1, asked[i])
+            );
+        }
+    }
+
     function test_falseIsRefusedOnEveryWayIn() public {
         (address[] memory callers, bytes[] memory calls) = _waysIn();
         _weird.setMode(WeirdToken.Mode.ReturnsFalse);
