@@ -83,8 +83,7 @@ contract RelayWeirdTokensTest is RelayFixture {
             (bool ok, bytes memory answer) = address(relay).call(calls[i]);
             assertFalse(ok);
             assertEq(
-                answer,
-                abi.encodeWithSelector(IRelayManager.UnexpectedTransferAmount.selector, asked[i] + 1, asked[i])
+                answer, abi.encodeWithSelector(IRelayManager.UnexpectedTransferAmount.selector, asked[i] + 1, asked[i])
             );
         }
     }
