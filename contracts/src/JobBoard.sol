@@ -181,8 +181,8 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         uint96 bond = _bondOf(terms, job);
         bool proven = terms.circuit != 0;
         uint96 gross = proven ? job.priceRoundedDown(terms.maxPrice) : 0;
-        // Who is right about an unproven result nobody has said: neither of the two may gain by an arbiter that sleeps.
-        address bondTo = proven ? job.host() : owner();
+        // Who is right about an unproven result nobody has said: everything goes back to where it came from.
+        address bondTo = proven ? job.host() : terms.renter;
         _closeJob(terms, jobId, job, JobOutcome.Undecided, gross, 0, bond, bondTo);
     }
 
@@ -232,7 +232,8 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         emit JobPosted(jobId, terms.renter, terms.host, terms, fee);
     }
 
-    /// @dev Pays `gross` of the price to host and protocol and the rest of the escrow to the renter; `bond` to `bondTo`.
+    /// @dev Pays `gross` of the price to host and protocol and the rest of the escrow to the renter; `bond` to
+    /// `bondTo`, one of the two.
     /// `faults`: how often the work's weight counts against the host.
     function _closeJob(
         JobTerms calldata terms,
@@ -253,8 +254,7 @@ contract JobBoard is IJobs, MarketState, IVersioned {
         emit JobClosed(jobId, host, renter, outcome, token, hostPaid, fee, refund);
         if (bond != 0) emit BondPaid(jobId, bondTo, bond);
         if (bondTo == renter) toRenter += bond;
-        else if (bondTo == host) toHost += bond;
-        else _credit(bondTo, token, bond, 0);
+        else toHost += bond;
         _credit(host, token, toHost, fee);
         if (faults != 0) REPUTATION.recordFault(host, token, job.feeRoundedDown(terms.maxPrice) * faults);
         _payOrCredit(renter, token, toRenter);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {EntryPoint} from "@account-abstraction/contracts/core/EntryPoint.sol";
 import {IEntryPoint} from "@account-abstraction/contracts/interfaces/IEntryPoint.sol";
 import {PackedUserOperation} from "@account-abstraction/contracts/interfaces/PackedUserOperation.sol";
-import {Vm} from "forge-std/Vm.sol";
+import {Vm, VmSafe} from "forge-std/Vm.sol";
 import {BaseAccountIntegration} from "../src/BaseAccountIntegration.sol";
 import {SessionAccount} from "../src/SessionAccount.sol";
 import {SessionAccountFactory} from "../src/SessionAccountFactory.sol";
@@ -266,5 +266,17 @@ abstract contract AccountFixture is Fixture, Delegating {
 
     function _expectRefusal(string memory code, bytes memory reason) internal {
         vm.expectRevert(abi.encodeWithSelector(IEntryPoint.FailedOpWithRevert.selector, 0, code, reason));
+    }
+
+    /// @dev An operation cost its sponsor what the EntryPoint took for it, and `dustGas` more at most. What settling
+    /// costs is a constant of the deployed code, which instrumented code does not keep.
+    function _assertCovered(uint256 cost, uint256 taken, uint256 dustGas) internal view {
+        if (_instrumented()) return;
+        assertGe(cost, taken, "the deposit pays");
+        assertLe(cost, taken + dustGas * GAS_PRICE, "overcharged");
+    }
+
+    function _instrumented() internal view returns (bool) {
+        return vm.isContext(VmSafe.ForgeContext.Coverage);
     }
 }

@@ -186,8 +186,7 @@ contract BaseAccountIntegrationFlowsTest is AccountFixture {
         assertGt(outcome.taken, CALL_GAS * 9 / 10 * GAS_PRICE);
         assertEq(entryPoint.balanceOf(address(paymaster)), deposit - outcome.taken);
         assertEq(paymaster.balanceOf(seller), FUNDED - outcome.cost);
-        assertGe(outcome.cost, outcome.taken);
-        assertLe(outcome.cost, outcome.taken + DUST_GAS * GAS_PRICE);
+        _assertCovered(outcome.cost, outcome.taken, DUST_GAS);
     }
 
     /// The most calldata there may be, and a credit of one base unit: what settling costs most with.
@@ -318,8 +317,7 @@ contract BaseAccountIntegrationFlowsTest is AccountFixture {
         _handle(ops);
         uint256 taken = deposit - entryPoint.balanceOf(address(paymaster));
         uint256 cost = FUNDED - paymaster.balanceOf(sponsor);
-        assertGe(cost, taken);
-        assertLe(cost, taken + 3 * DUST_GAS * GAS_PRICE);
+        _assertCovered(cost, taken, 3 * DUST_GAS);
         assertEq(paymaster.spentOf(sponsor, TODAY), cost);
         assertEq(paymaster.spentBy(sponsor, address(account), TODAY), cost);
         for (uint256 i = 0; i < 3; ++i) {
@@ -390,8 +388,7 @@ contract BaseAccountIntegrationFlowsTest is AccountFixture {
         assertEq(paymaster.balanceOf(payer), balance - outcome.cost, "balance");
         assertEq(entryPoint.balanceOf(address(paymaster)), deposit - outcome.taken, "deposit");
         assertEq(beneficiary.balance, collected + outcome.taken, "collected");
-        assertGe(outcome.cost, outcome.taken, "the deposit pays");
-        assertLe(outcome.cost, outcome.taken + DUST_GAS * GAS_PRICE, "overcharged");
+        _assertCovered(outcome.cost, outcome.taken, DUST_GAS);
     }
 
     function _slice(bytes memory data, uint256 start) private pure returns (bytes20 result) {

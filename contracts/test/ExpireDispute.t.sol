@@ -30,7 +30,7 @@ contract ExpireDisputeTest is JobFixture {
         _closesAs(terms, stranger, _call(terms), _expected(terms));
     }
 
-    function test_withoutAProofTheRenterIsRefundedAndNeitherHasTheBond(uint96 maxPrice) public {
+    function test_withoutAProofTheRenterHasEverythingBack(uint96 maxPrice) public {
         JobTerms[2] memory both = [
             _jobTerms(NATIVE, uint96(bound(maxPrice, 1, 100 ether))),
             _jobTerms(address(usdc), uint96(bound(maxPrice, 1, 100_000e6)))
@@ -77,7 +77,7 @@ contract ExpireDisputeTest is JobFixture {
     function _expected(JobTerms memory terms) private view returns (Close memory close) {
         close = _closeOf(terms, JobOutcome.Undecided, host, terms.circuit == 0 ? 0 : _priceOf(terms));
         close.bond = _bondOf(terms);
-        close.bondTo = terms.circuit == 0 ? market.owner() : host;
+        close.bondTo = terms.circuit == 0 ? terms.renter : host;
     }
 
     function _call(JobTerms memory terms) private pure returns (bytes memory) {

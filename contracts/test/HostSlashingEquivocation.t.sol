@@ -164,7 +164,7 @@ contract HostSlashingEquivocationTest is HostSlashingFixture {
 
     function test_holdsHalfOfTheStake(uint96 more, uint96 amount, bytes32 root, address reporter) public {
         vm.assume(reporter != address(0));
-        more = uint96(bound(more, 0, 1e27));
+        more = uint96(bound(more, 0, fab.balanceOf(owner)));
         vm.prank(owner);
         fab.transfer(host, more);
         vm.prank(host);

@@ -12,11 +12,10 @@ import {Job, JobOutcome, JobTerms} from "./JobTypes.sol";
 /// sum is the escrowed price, to the base unit; a dispute's bond leaves whole.
 /// @dev Assumptions and worst cases:
 /// - Without a circuit, the hash proves nothing. A renter that does not look at the result within DISPUTE_WINDOW pays
-///   for rubbish; one that looks refuses it, and if its arbiter sleeps, loses the bond for it. So an open job without a
-///   circuit wants an arbiter that is awake, or a host that the renter knows.
+///   for rubbish; one that looks refuses it, and has everything back even if its arbiter sleeps.
 /// - A disputed result without a proof is not paid unless the arbiter says so. A host that does good work for a renter
-///   of bad faith and an arbiter that sleeps gets nothing for it, and that renter pays the bond, a tenth of the price.
-///   So a host looks at who the arbiter is before it claims; one that belongs to the renter decides against it.
+///   of bad faith and an arbiter that sleeps gets nothing for it. So a host looks at who the arbiter is before it
+///   claims; one that belongs to the renter decides against it.
 /// - A disputed result with a proof is paid unless the arbiter says otherwise: a circuit can be wrong.
 /// - A claim keeps the price locked until the deadline, MAX_JOB at most. Terms may name the one host that may claim.
 /// - Posting is bounded by what it escrows: it ties up nobody's money but the poster's. Claiming ties up the renter's,
@@ -41,7 +40,7 @@ interface IJobs {
         uint96 fee,
         uint96 refund
     );
-    /// What became of a dispute's bond: all of it went to `to`, a party or the marketplace's owner.
+    /// What became of a dispute's bond: all of it went to `to`, one of the parties.
     event BondPaid(bytes32 indexed jobId, address indexed to, uint96 bond);
 
     error NotRenter(address caller);
@@ -93,15 +92,16 @@ interface IJobs {
     function settleJob(JobTerms calldata terms) external;
 
     /// @notice Renter only, within the dispute window: refuses the result. Costs a bond of DISPUTE_BOND_BPS of the price,
-    /// in the job's token (`msg.value` or an allowance), which comes back if the arbiter sides with the renter.
+    /// in the job's token (`msg.value` or an allowance), which comes back unless the arbiter sides with the
+    /// host, or says nothing of a result with a proof.
     function disputeJob(JobTerms calldata terms) external payable;
 
     /// @notice Arbiter only, until the time to decide is over: `hostBps` of the price to the host, basis points, the
     /// rest to the renter. Below half the renter has won: it gets the bond back, and the host a fault in its record.
     function resolveJob(JobTerms calldata terms, uint16 hostBps) external;
 
-    /// @notice Anyone, once nobody has decided in time: with a proof the host is paid and has the bond; without one the
-    /// renter is refunded and the bond credited to the marketplace's owner, so that neither gains by the silence.
+    /// @notice Anyone, once nobody has decided in time: with a proof the host is paid and has the bond; without one
+    /// everything goes back to the renter, so that no host gains by rubbish and an arbiter's silence, and no arbiter by it.
     function expireDispute(JobTerms calldata terms) external;
 
     /// @notice keccak256(abi.encode(terms)).

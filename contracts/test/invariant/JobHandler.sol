@@ -197,7 +197,7 @@ contract JobHandler is SessionHandler, JobFixture {
         if (block.timestamp < windowEnd) vm.warp(windowEnd);
         bool proven = _jobOf[id].circuit != 0;
         uint96 gross = proven ? _price(id) : 0;
-        address bondTo = proven ? _board().jobs(id).host : owner;
+        address bondTo = proven ? _board().jobs(id).host : _jobOf[id].renter;
         _end(id, stranger, abi.encodeCall(IJobs.expireDispute, (_jobOf[id])), gross, bondTo);
     }
 

@@ -255,8 +255,7 @@ contract SessionHandler is Fixture {
         for (uint256 i = 0; i < hosts.length; ++i) {
             sum += market.balanceOf(hosts[i], token);
         }
-        // Bonds of disputes on which nobody decided.
-        sum += market.balanceOf(owner, token) + feesOf(token);
+        sum += feesOf(token);
     }
 
     function feesOf(address token) public view returns (uint256 sum) {
@@ -278,7 +277,6 @@ contract SessionHandler is Fixture {
             for (uint256 j = 0; j < hosts.length; ++j) {
                 _withdrawIfAny(hosts[j], tokens[i]);
             }
-            _withdrawIfAny(owner, tokens[i]);
             this.withdrawFees(i);
         }
     }
