@@ -30,6 +30,7 @@ pub mod receipts;
 pub mod rentals;
 pub mod session_store;
 pub mod sessions;
+pub mod signing_journal;
 mod store;
 mod voucher_guard;
 mod writer;
@@ -53,6 +54,7 @@ pub use session_store::SessionStore;
 pub use sessions::{
     Closing, NewSession, Session, SessionInsert, SessionState, SettleOutcome, Transition,
 };
+pub use signing_journal::{NewSigning, SignedLately, SigningJournal, SigningOutcome};
 pub use store::Store;
 pub use voucher_guard::VoucherOutcome;
 pub use writer::WriterStats;

@@ -16,7 +16,16 @@ const MIGRATIONS: &[(u32, &str)] = &[
 
 /// Brings the file to the newest schema, each step in its own transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
-    let (found, known) = versions(connection)?;
+    let (found, _) = versions(connection, MIGRATIONS)?;
+    if found == 0 {
+        set_single_chain_aside(connection)?;
+    }
+    bring_up(connection, MIGRATIONS)
+}
+
+/// Applies what is missing of `migrations`, each in its own transaction.
+pub(crate) fn bring_up(connection: &mut Connection, migrations: &[(u32, &str)]) -> Result<()> {
+    let (found, known) = versions(connection, migrations)?;
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
     }
@@ -26,10 +35,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
             source: Arc::new(source.into()),
         }
     };
-    if found == 0 {
-        set_single_chain_aside(connection)?;
-    }
-    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
+    for (version, sql) in migrations.iter().filter(|(version, _)| *version > found) {
         apply(connection, *version, sql).map_err(failed(*version))?;
     }
     Ok(())
@@ -37,7 +43,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
 
 /// Refuses a file that is not at the newest schema, for those who may not bring it there.
 pub(crate) fn check_schema(connection: &Connection) -> Result<()> {
-    match versions(connection)? {
+    match versions(connection, MIGRATIONS)? {
         (found, known) if found > known => Err(StoreError::SchemaTooNew { found, known }),
         (found, known) if found < known => Err(StoreError::SchemaTooOld { found, known }),
         _ => Ok(()),
@@ -45,11 +51,11 @@ pub(crate) fn check_schema(connection: &Connection) -> Result<()> {
 }
 
 /// Schema of the file, and the newest of this program.
-fn versions(connection: &Connection) -> Result<(u32, u32)> {
+fn versions(connection: &Connection, migrations: &[(u32, &str)]) -> Result<(u32, u32)> {
     let found = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(StoreError::statement("read the schema version"))?;
-    Ok((found, MIGRATIONS.iter().map(|(version, _)| *version).max().unwrap_or(0)))
+    Ok((found, migrations.iter().map(|(version, _)| *version).max().unwrap_or(0)))
 }
 
 fn apply(connection: &mut Connection, version: u32, sql: &str) -> rusqlite::Result<()> {

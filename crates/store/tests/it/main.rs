@@ -10,5 +10,6 @@ mod receipts;
 mod rentals;
 mod samples;
 mod sessions;
+mod signing_journal;
 mod stores;
 mod twins;
