@@ -22,6 +22,7 @@
 use alloy_consensus::{TxEip1559, TxEip2930, TxLegacy};
 use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::ChainId;
@@ -43,7 +44,7 @@ const DEFAULT_PRIORITY_FEE: u128 = GWEI;
 const ACTION_TYPES: [&str; 2] = ["transaction", "multi_chain_transaction"];
 
 /// How a transaction pays for gas, wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActionFees {
     /// EIP-155.
     Legacy {

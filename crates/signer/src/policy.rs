@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! [agents."0x00000000000000000000000000000000000000a9"]
+//! path = [0, 7]                # its key below the committee's, BIP-32
 //! approvers = ["0x1111111111111111111111111111111111111111"]
 //! quorum = 1
 //! requests_per_hour = 60
@@ -14,6 +15,8 @@
 //! recipients.any = ["plain"]
 //! ```
 //!
+//! An agent's id is its first address. One that has moved on from it has `address = "0x..."` as well.
+//!
 //! What is not allowed is refused: an agent, a chain, a recipient or a call that is not named.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_consensus::Transaction;
 use alloy_primitives::Selector;
 use capstan_base::{Address, ChainId, U256, UnsignedTransaction};
+
+use crate::protocol::ChildPath;
 
 mod config;
 
@@ -35,6 +40,8 @@ pub struct Policy {
 /// What one agent may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct AgentPolicy {
+    path: ChildPath,
+    address: Address,
     approvers: BTreeSet<Address>,
     quorum: usize,
     requests_per_hour: u64,
@@ -76,6 +83,11 @@ pub struct Usage {
 pub struct Refused(pub Vec<String>);
 
 impl Policy {
+    /// Where the agent's key is, below the committee's, and the address it has to have.
+    pub fn key_of(&self, agent: U256) -> Option<(ChildPath, Address)> {
+        self.agents.get(&agent).map(|policy| (policy.path.clone(), policy.address))
+    }
+
     /// Succeeds if `agent` may have `transaction` signed, `approvers` having approved of the output that
     /// asks for it.
     ///

@@ -39,7 +39,7 @@ pub struct NewSigning {
     pub value: U256,
 }
 
-/// What was signed for an agent before, replacements not counted.
+/// What else was signed for an agent lately: each action once, however often it was replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignedLately {
     /// Actions on all chains within the last hour.
@@ -125,8 +125,8 @@ impl SigningJournal {
         Ok(Self { connection: Mutex::new(connection), _lock: lock })
     }
 
-    /// Checks and records in one step. `may` is asked for a new action only: a replacement spends nothing
-    /// more, and what is known was allowed once.
+    /// Checks and records in one step. `may` is asked about a replacement and a repetition too, as what the
+    /// member allows may have changed; what the action itself spent before does not count against it.
     ///
     /// # Errors
     /// [`StoreError`]: then nothing is recorded for sure, and nothing may be signed.
@@ -140,15 +140,15 @@ impl SigningJournal {
             if !is_whole(sql)? {
                 return Ok(SigningOutcome::NotWhole);
             }
-            match known(sql, new)? {
-                Some((_, true)) => return Ok(SigningOutcome::Known),
-                Some((call, false)) if call != new.call => return Ok(SigningOutcome::Conflict),
-                Some(_) => {}
-                None => {
-                    if let Err(refusal) = may(&signed_lately(sql, new, now)?) {
-                        return Ok(SigningOutcome::Refused(refusal));
-                    }
-                }
+            let known = known(sql, new)?;
+            if known.is_some_and(|(call, _)| call != new.call) {
+                return Ok(SigningOutcome::Conflict);
+            }
+            if let Err(refusal) = may(&signed_lately(sql, new, now)?) {
+                return Ok(SigningOutcome::Refused(refusal));
+            }
+            if known.is_some_and(|(_, is_same)| is_same) {
+                return Ok(SigningOutcome::Known);
             }
             insert(sql, new, now)?;
             Ok(SigningOutcome::Recorded)
@@ -270,11 +270,14 @@ fn signed_lately(
     let since = |seconds: u64| now.get().saturating_sub(seconds);
     let mut statement = sql.prepare_cached(
         "SELECT chain_id, value, min(at) AS first FROM signed
-         WHERE agent = :agent AND at > :since GROUP BY request_id, action",
+         WHERE agent = :agent AND at > :since AND NOT (request_id = :request_id AND action = :action)
+         GROUP BY request_id, action",
     )?;
     let since_a_day = i64::try_from(since(DAY)).unwrap_or(i64::MAX);
-    let mut rows =
-        statement.query(named_params! { ":agent": Sql(new.agent), ":since": since_a_day })?;
+    let mut rows = statement.query(named_params! {
+        ":agent": Sql(new.agent), ":since": since_a_day,
+        ":request_id": Sql(new.request_id), ":action": new.action,
+    })?;
     let mut lately = SignedLately::default();
     while let Some(row) = rows.next()? {
         let (chain_id, value): (ChainId, U256) = (get(row, "chain_id")?, get(row, "value")?);

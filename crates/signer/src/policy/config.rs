@@ -8,6 +8,7 @@ use capstan_kit::problems::Problems;
 use serde::Deserialize;
 
 use super::{AgentPolicy, Calls, ChainPolicy, Policy};
+use crate::protocol::ChildPath;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +20,8 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Agent {
+    path: Vec<u32>,
+    address: Option<String>,
     approvers: Vec<String>,
     quorum: usize,
     requests_per_hour: u64,
@@ -54,7 +57,8 @@ pub fn parse(text: &str) -> Result<Policy, Problems> {
         let path = format!("agents.{name}");
         match number(&name) {
             Some(id) => {
-                let known = agents.insert(id, read_agent(&path, agent, &mut problems)).is_some();
+                let known =
+                    agents.insert(id, read_agent(&path, id, agent, &mut problems)).is_some();
                 if known {
                     problems.add(path, "is there twice, written in two ways", "");
                 }
@@ -69,7 +73,12 @@ pub fn parse(text: &str) -> Result<Policy, Problems> {
     if problems.is_empty() { Ok(Policy { agents }) } else { Err(problems) }
 }
 
-fn read_agent(path: &str, agent: Agent, problems: &mut Problems) -> AgentPolicy {
+fn read_agent(path: &str, id: U256, agent: Agent, problems: &mut Problems) -> AgentPolicy {
+    let address = read_address(path, id, agent.address.as_deref(), problems);
+    if agent.path.is_empty() || agent.path.iter().any(|child| *child >= 1 << 31) {
+        let hint = "at least one number, each below 2^31";
+        problems.add(format!("{path}.path"), "is no path of children", hint);
+    }
     let mut approvers = BTreeSet::new();
     for text in &agent.approvers {
         match text.parse::<Address>() {
@@ -97,7 +106,23 @@ fn read_agent(path: &str, agent: Agent, problems: &mut Problems) -> AgentPolicy 
             _ => problems.add(path, "is no chain id", "a decimal number from 1"),
         }
     }
-    AgentPolicy { approvers, quorum, requests_per_hour: agent.requests_per_hour, chains }
+    let (path, requests_per_hour) = (ChildPath::new(agent.path), agent.requests_per_hour);
+    AgentPolicy { path, address, approvers, quorum, requests_per_hour, chains }
+}
+
+/// The agent's id is its first address, as a number.
+fn read_address(path: &str, id: U256, text: Option<&str>, problems: &mut Problems) -> Address {
+    let Some(text) = text else {
+        if id >> 160 != U256::ZERO {
+            let hint = "its id in the registry is its first address";
+            problems.add(path, "is no address, as an agent's id is", hint);
+        }
+        return Address::from_word(id.into());
+    };
+    text.parse().unwrap_or_else(|_| {
+        problems.add(format!("{path}.address"), format!("`{text}` is no address"), "");
+        Address::ZERO
+    })
 }
 
 fn read_chain(path: &str, chain: &Chain, problems: &mut Problems) -> ChainPolicy {

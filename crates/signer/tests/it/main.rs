@@ -9,5 +9,6 @@
 mod cluster;
 mod keys;
 mod malice;
+mod members;
 mod policy;
 mod vault;

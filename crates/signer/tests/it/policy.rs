@@ -8,6 +8,7 @@ use capstan_signer::policy::{Policy, Usage, parse};
 
 const TEXT: &str = r#"
 [agents."0xa9"]
+path = [0, 7]
 approvers = ["0x1111111111111111111111111111111111111111", "0x3333333333333333333333333333333333333333"]
 quorum = 2
 requests_per_hour = 10
@@ -162,11 +163,13 @@ fn every_reason_is_told_at_once() {
 fn every_mistake_in_a_file_is_told_at_once() {
     let text = r#"
 [agents.nobody]
+path = [0, 7]
 approvers = ["0x12"]
 quorum = 1
 requests_per_hour = 1
 
 [agents."7"]
+path = [0, 7]
 approvers = ["0x1111111111111111111111111111111111111111"]
 quorum = 2
 requests_per_hour = 1
@@ -181,6 +184,8 @@ max_gas_cost = "1_000"
 recipients.everybody = ["plain"]
 recipients.any = ["transfer", "a9059cbb"]
 [agents."0x7"]
+path = []
+address = "0x12"
 approvers = ["0x1111111111111111111111111111111111111111"]
 quorum = 0
 requests_per_hour = 1
@@ -188,6 +193,8 @@ requests_per_hour = 1
     let problems = parse(text).unwrap_err();
     let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
     let expected = [
+        "agents.0x7.address",
+        "agents.0x7.path",
         "agents.0x7.quorum",
         "agents.7.quorum",
         "agents.7.chains.1.max_value",

@@ -65,13 +65,16 @@ fn what_the_caller_refuses_is_not_recorded() {
     let refused = journal.record(&signing(1), at(1), |_| Err("no")).unwrap();
     assert_eq!(refused, SigningOutcome::Refused("no"));
     assert!(journal.records().unwrap().is_empty());
-    // It is asked about new actions, and about nothing that was allowed once.
+    // It is asked again about what it allowed once, and about a replacement.
     record(&journal, &signing(1), 2);
-    let known = journal.record(&signing(1), at(3), |_| Err("no")).unwrap();
-    assert_eq!(known, SigningOutcome::Known);
     let replacement = NewSigning { digest: B256::repeat_byte(8), ..signing(1) };
-    let replaced = journal.record(&replacement, at(3), |_| Err("no")).unwrap();
-    assert_eq!(replaced, SigningOutcome::Recorded);
+    for new in [signing(1), replacement] {
+        let refused = journal.record(&new, at(3), |_| Err("no")).unwrap();
+        assert_eq!(refused, SigningOutcome::Refused("no"));
+        // What the action spent before does not count against itself.
+        assert_eq!(lately(&journal, &new, 3), SignedLately::default());
+    }
+    assert_eq!(journal.records().unwrap().len(), 1);
 }
 
 #[test]
