@@ -75,6 +75,10 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
 /// proven and not run, and gives forge's report.
 fn measure(repo: &Repo) -> Result<String> {
     let trace = repo.path("contracts").join(TRACE);
+    // forge does not make the folder of its report.
+    if let Some(folder) = trace.parent() {
+        fs::create_dir_all(folder).context("create contracts/cache/coverage")?;
+    }
     let arguments = ["coverage", "--offline", "--ir-minimum", "--report", "lcov"];
     let mut command = forge::forge_as(repo, PROFILE, &arguments);
     command.args(["--report-file", TRACE]).stdout(Stdio::from(std::io::stderr()));

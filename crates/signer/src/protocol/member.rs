@@ -13,9 +13,10 @@ pub struct MemberIndex(u8);
 /// What is no committee, or no member of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitteeError {
-    /// One member alone could sign, or not even all together.
+    /// One member alone could sign, or two groups without a common member, or not even all together.
     #[error(
-        "{threshold} of {members} is no committee: at least 2 signers are required, and as many members"
+        "{threshold} of {members} is no committee: it takes at least 2 signers, more than half of the members and not \
+         more than there are"
     )]
     BadThreshold {
         /// Signers required.
@@ -86,12 +87,14 @@ impl From<PartyIndex> for MemberIndex {
 }
 
 impl Committee {
-    /// `threshold` signers are required of `members`.
+    /// `threshold` signers are required of `members`: more than half, so that any two groups that sign
+    /// have a member in common. Its journal is what keeps one request from being signed twice by two
+    /// groups of honest members that know nothing of each other.
     ///
     /// # Errors
-    /// [`CommitteeError::BadThreshold`] unless 2 <= threshold <= members.
+    /// [`CommitteeError::BadThreshold`] unless 2 <= threshold <= members < 2 threshold.
     pub fn new(threshold: u8, members: u8) -> Result<Self, CommitteeError> {
-        if threshold < 2 || threshold > members {
+        if threshold < 2 || threshold > members || members / 2 >= threshold {
             return Err(CommitteeError::BadThreshold { threshold, members });
         }
         Ok(Self { threshold, members })

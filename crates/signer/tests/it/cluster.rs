@@ -76,7 +76,8 @@ impl<S: Side> Cluster<S> {
         self.outcomes
     }
 
-    fn deliver(&mut self, Letter { from, to, bytes }: Letter) {
+    /// Hands one over; to nobody, if its receiver is gone.
+    pub fn deliver(&mut self, Letter { from, to, bytes }: Letter) {
         let Some(side) = self.sides.get_mut(&to) else { return };
         match side.receive(Incoming { from, bytes: &bytes }) {
             Ok(progress) => {

@@ -68,7 +68,12 @@ fn signers_are_as_many_as_it_takes_and_members() {
         );
     }
     assert_eq!(begin(&[2, 3]), Err(SigningError::NotASigner(member(1))));
-    assert!(Committee::new(1, 3).is_err() && Committee::new(4, 3).is_err());
+    for (threshold, members) in [(1, 1), (1, 3), (4, 3), (2, 4), (2, 5), (5, 10), (0, 0)] {
+        assert!(Committee::new(threshold, members).is_err(), "{threshold} of {members}");
+    }
+    for (threshold, members) in [(2, 2), (2, 3), (3, 4), (3, 5), (6, 10), (255, 255)] {
+        assert!(Committee::new(threshold, members).is_ok(), "{threshold} of {members}");
+    }
     assert!(MemberIndex::try_from(0).is_err());
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod crashes;
 mod keys;
 mod malice;
 mod members;

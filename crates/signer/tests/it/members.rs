@@ -23,13 +23,13 @@ fn approver() -> SigningKey {
     SigningKey::from_slice(&[7; 32]).unwrap()
 }
 
-fn agent() -> U256 {
+pub fn agent() -> U256 {
     let child = two_of_three()[0].child(&ChildPath::new([0, 7])).unwrap();
     U256::from_be_slice(child.address().as_slice())
 }
 
 /// Member number `index` with a journal in `folder`, new or as it was.
-fn start(index: u8, folder: &Path) -> Member {
+pub fn start(index: u8, folder: &Path) -> Member {
     let policy = format!(
         r#"
         [agents."{agent:#x}"]
@@ -72,7 +72,7 @@ fn action(value: u64) -> String {
     format!(r#"{{"action_type":"transaction","chain_id":84532,"to":"{TO}","value":{value}}}"#)
 }
 
-fn request(request_id: u64, value: u64) -> SignRequest {
+pub fn request(request_id: u64, value: u64) -> SignRequest {
     SignRequest {
         output: approved(request_id, &action(value)),
         action: 0,
@@ -84,7 +84,7 @@ fn request(request_id: u64, value: u64) -> SignRequest {
     }
 }
 
-fn now() -> UnixSeconds {
+pub fn now() -> UnixSeconds {
     UnixSeconds::new(1_000_000).unwrap()
 }
 
