@@ -40,6 +40,9 @@ contract SponsorHandler is AccountFixture {
         }
         usdc.mint(address(this), 1e30);
         usdc.approve(address(paymaster), type(uint256).max);
+        // What settling costs instrumented code beyond what is charged for it.
+        vm.deal(address(this), 1 ether);
+        if (_instrumented()) entryPoint.depositTo{value: 1 ether}(address(paymaster));
     }
 
     // --- what the parties do
