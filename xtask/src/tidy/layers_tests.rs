@@ -124,6 +124,7 @@ const MAP: &str = "\
 | apps | `apps/capstan` | the binary |
 | features | `crates/host` | selling |
 | | `crates/renter` | buying |
+| | `crates/signer` | committees |
 | engine | `crates/engine` | transactions |
 | services | `crates/chain` | RPC |
 | | `crates/store` | SQL |

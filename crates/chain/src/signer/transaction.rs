@@ -250,6 +250,7 @@ mod tests {
             let (chain_id, delegate) = (ChainId(chain), Address::from(delegate));
             let value = U256::from(value);
             let call = Call { to: to.into(), value, data: data.into() };
+            let priority_fee = priority_fee.min(max_fee);
             let fees = Fees::Eip1559 { max_fee, priority_fee };
             let fields = TxFields::of_call(chain_id, nonce, &call, gas_limit, fees);
             let fields = TxFields { own_code: Some(delegate), ..fields };
