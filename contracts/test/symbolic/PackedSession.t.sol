@@ -32,9 +32,10 @@ contract PackedSessionSymbolicTest is Test {
         _assertIs(_session(word).closing(end, presented), SessionStatus.Closing, was.feeBps, end, presented, was.topUp);
     }
 
-    function check_closedKeepsFeeAndTopUp(uint256 word, uint96 settledAt) external pure {
+    function check_closedKeepsFeeEndAndTopUp(uint256 word, uint96 settledAt) external pure {
         Session memory was = _session(word).unpack();
-        _assertIs(_session(word).closed(settledAt), SessionStatus.Closed, was.feeBps, 0, settledAt, was.topUp);
+        PackedSession now_ = _session(word).closed(settledAt);
+        _assertIs(now_, SessionStatus.Closed, was.feeBps, was.challengeEnd, settledAt, was.topUp);
     }
 
     /// Five fields fill the word: with all of them known, no bit is left to hide in.
