@@ -41,6 +41,18 @@ pub enum StoreError {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// There is no such file, and this one is not made by opening it.
+    #[error("there is no signing journal at {}: without it nothing may be signed; restore the member", path.display())]
+    NoJournal {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// There is one already, and it is never made anew.
+    #[error("there is a signing journal at {} already", path.display())]
+    JournalExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process has it open: two engines on one database would both act.
     #[error("the database {} is in use by another process", path.display())]
     InUse {
@@ -199,6 +211,8 @@ impl StoreError {
             | Self::Commit { source } => source.is_retryable(),
             Self::Thread { .. } => true,
             Self::BadUrl
+            | Self::NoJournal { .. }
+            | Self::JournalExists { .. }
             | Self::Lock { .. }
             | Self::InUse { .. }
             | Self::SchemaTooNew { .. }

@@ -79,7 +79,7 @@ impl SigningJournal {
     /// Makes the journal of a new key, for which nothing can have been signed.
     ///
     /// # Errors
-    /// [`StoreError::Open`] for a file that is there already.
+    /// [`StoreError::JournalExists`], and those of opening a file.
     pub fn create(path: &Path) -> Result<Self> {
         Self::new(path, true)
     }
@@ -88,7 +88,7 @@ impl SigningJournal {
     /// so nothing is signed until [`Self::learn`] and [`Self::declare_whole`].
     ///
     /// # Errors
-    /// [`StoreError::Open`] for a file that is there already.
+    /// [`StoreError::JournalExists`], and those of opening a file.
     pub fn create_restored(path: &Path) -> Result<Self> {
         Self::new(path, false)
     }
@@ -96,20 +96,17 @@ impl SigningJournal {
     /// Opens it.
     ///
     /// # Errors
-    /// [`StoreError::Open`] if there is none: without its journal a member must not sign.
+    /// [`StoreError::NoJournal`]: without its journal a member must not sign.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
-            return Err(open_error(
-                path,
-                "there is no such file: restore it, or start a new one as restored",
-            ));
+            return Err(StoreError::NoJournal { path: path.to_path_buf() });
         }
         Self::connect(path)
     }
 
     fn new(path: &Path, is_whole: bool) -> Result<Self> {
         if path.exists() {
-            return Err(open_error(path, "it is there already"));
+            return Err(StoreError::JournalExists { path: path.to_path_buf() });
         }
         let journal = Self::connect(path)?;
         journal.write("begin a signing journal", |sql| {
@@ -234,11 +231,6 @@ impl SigningJournal {
         );
         done.map_err(failed)
     }
-}
-
-fn open_error(path: &Path, reason: &str) -> StoreError {
-    let source = std::io::Error::other(reason);
-    StoreError::Lock { path: path.to_path_buf(), source: std::sync::Arc::new(source) }
 }
 
 fn is_whole(sql: &Connection) -> rusqlite::Result<bool> {

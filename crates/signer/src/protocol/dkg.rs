@@ -9,6 +9,7 @@ use dkls23::protocols::dkg::{
 };
 use dkls23::protocols::{Party, PublicKeyPackage};
 use k256_0_14::{Scalar, Secp256k1};
+use zeroize::Zeroizing;
 
 use super::ceremony::{Ceremony, Outgoing, Received, Rounds, Sent, Step, decoded, encoded};
 use super::fault::Fault;
@@ -22,7 +23,7 @@ pub struct KeyGeneration {
     committee: Committee,
     /// Taken by the last phase.
     session: Option<DkgSession<Secp256k1>>,
-    own_fragment: Option<Scalar>,
+    own_fragment: Option<Zeroizing<Scalar>>,
     /// Ours, told after everybody has committed to theirs.
     proof: Option<ProofCommitment<Secp256k1>>,
     commitments: Commitments,
@@ -66,7 +67,8 @@ impl KeyGeneration {
     }
 
     fn second(&mut self, received: &Received) -> Result<Sent, Fault> {
-        let fragments = setup::fragments(self.committee, self.me, self.own_fragment, received)?;
+        let fragments =
+            setup::fragments(self.committee, self.me, self.own_fragment.as_ref(), received)?;
         let (proof, zero, chain) = self.session()?.phase2(&fragments)?;
         let broadcast = encoded(&(proof.commitment, chain))?.to_vec();
         let direct = setup::direct(zero, |part| part.parties.receiver)?;

@@ -26,7 +26,7 @@ pub struct Refresh {
     me: MemberIndex,
     committee: Committee,
     old: KeyShare,
-    own_fragment: Option<Scalar>,
+    own_fragment: Option<Zeroizing<Scalar>>,
     correction: Zeroizing<Scalar>,
     proof: Option<ProofCommitment<Secp256k1>>,
     commitments: Commitments,
@@ -69,7 +69,8 @@ impl Refresh {
     }
 
     fn second(&mut self, received: &Received) -> Result<Sent, Fault> {
-        let fragments = setup::fragments(self.committee, self.me, self.own_fragment, received)?;
+        let fragments =
+            setup::fragments(self.committee, self.me, self.own_fragment.as_ref(), received)?;
         let (correction, proof, zero_kept, zero) =
             self.old.party.refresh_complete_phase2(&self.id, &fragments);
         let broadcast = encoded(&proof.commitment)?.to_vec();

@@ -25,13 +25,14 @@ pub(super) fn fragments_out(
     committee: Committee,
     me: MemberIndex,
     fragments: Vec<Scalar>,
-) -> Result<(Scalar, Direct), Fault> {
+) -> Result<(Zeroizing<Scalar>, Direct), Fault> {
     let (mut own, mut direct) = (None, Direct::new());
-    for (member, fragment) in committee.all().zip(fragments) {
+    let fragments = Zeroizing::new(fragments);
+    for (member, fragment) in committee.all().zip(fragments.iter()) {
         if member == me {
-            own = Some(fragment);
+            own = Some(Zeroizing::new(*fragment));
         } else {
-            direct.insert(member, encoded(&fragment)?);
+            direct.insert(member, encoded(fragment)?);
         }
     }
     Ok((own.ok_or_else(|| Fault::ourselves("no fragment of our own"))?, direct))
@@ -41,13 +42,13 @@ pub(super) fn fragments_out(
 pub(super) fn fragments(
     committee: Committee,
     me: MemberIndex,
-    own: Option<Scalar>,
+    own: Option<&Zeroizing<Scalar>>,
     received: &Received,
 ) -> Result<Zeroizing<Vec<Scalar>>, Fault> {
     let own = own.ok_or_else(|| Fault::ourselves("no fragment of our own"))?;
     let of = |member: MemberIndex| match received.direct.get(&member) {
         Some(bytes) => decoded(member, bytes),
-        None if member == me => Ok(own),
+        None if member == me => Ok(**own),
         None => Err(Fault::of(member, format!("member {member} sent no fragment"))),
     };
     committee.all().map(of).collect::<Result<Vec<_>, _>>().map(Zeroizing::new)

@@ -14,6 +14,8 @@ use super::member::{Committee, MemberIndex};
 
 /// Written before every stored share: a later form has another number.
 const FORM: u8 = 1;
+/// A share of a committee of ten takes half of this.
+const ROOM: usize = 1 << 20;
 
 /// A public key, SEC 1 compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,9 +138,10 @@ impl KeyShare {
     /// [`ShareError::Malformed`], if it cannot be written.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, ShareError> {
         let stored = Stored { party: self.party.clone(), package: self.package.clone() };
-        postcard::to_extend(&stored, vec![FORM])
-            .map(Zeroizing::new)
-            .map_err(|_| ShareError::Malformed)
+        // Room for all of it at once: a buffer that grows leaves copies of itself behind.
+        let mut bytes = Vec::with_capacity(ROOM);
+        bytes.push(FORM);
+        postcard::to_extend(&stored, bytes).map(Zeroizing::new).map_err(|_| ShareError::Malformed)
     }
 
     /// The inverse of [`Self::to_bytes`].

@@ -124,11 +124,12 @@ fn a_restored_member_signs_nothing_until_it_knows_what_it_signed() {
 fn a_missing_journal_is_not_made_by_opening_it_and_none_is_made_twice() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
-    assert!(SigningJournal::open(&path).is_err());
+    assert!(matches!(SigningJournal::open(&path), Err(StoreError::NoJournal { .. })));
     assert!(!path.exists());
     let journal = SigningJournal::create(&path).unwrap();
-    assert!(SigningJournal::create(&path).is_err());
-    assert!(SigningJournal::create_restored(&path).is_err());
+    for again in [SigningJournal::create(&path), SigningJournal::create_restored(&path)] {
+        assert!(matches!(again, Err(StoreError::JournalExists { .. })));
+    }
     assert!(matches!(SigningJournal::open(&path), Err(StoreError::InUse { .. })));
     drop(journal);
     SigningJournal::open(&path).unwrap();
