@@ -10,6 +10,8 @@ use serde::Deserialize;
 use super::{AgentPolicy, Calls, ChainPolicy, Policy};
 use crate::protocol::ChildPath;
 
+const ADDRESS_BITS: usize = 160;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -113,7 +115,7 @@ fn read_agent(path: &str, id: U256, agent: Agent, problems: &mut Problems) -> Ag
 /// The agent's id is its first address, as a number.
 fn read_address(path: &str, id: U256, text: Option<&str>, problems: &mut Problems) -> Address {
     let Some(text) = text else {
-        if id >> 160 != U256::ZERO {
+        if id.bit_len() > ADDRESS_BITS {
             let hint = "its id in the registry is its first address";
             problems.add(path, "is no address, as an agent's id is", hint);
         }
