@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dkls23::DkgSession;
 use dkls23::protocols::dkg::{
     BroadcastDerivationPhase2to4, BroadcastDerivationPhase3to4, ProofCommitment,
-    TransmitInitMulPhase3to4, TransmitInitZeroSharePhase2to4, TransmitInitZeroSharePhase3to4,
+    TransmitInitZeroSharePhase2to4,
 };
 use dkls23::protocols::{Party, PublicKeyPackage};
 use k256_0_14::{Scalar, Secp256k1};
@@ -34,7 +34,6 @@ pub struct KeyGeneration {
 
 type Second = (setup::Commitment, BroadcastDerivationPhase2to4);
 type Third = (ProofCommitment<Secp256k1>, BroadcastDerivationPhase3to4);
-type ThirdDirect = (TransmitInitZeroSharePhase3to4, TransmitInitMulPhase3to4<Secp256k1>);
 
 impl KeyGeneration {
     /// Begins. `id` names this one attempt: every member is given the same, and no attempt another's.
@@ -83,11 +82,7 @@ impl KeyGeneration {
             self.commitments.insert(*from, commitment);
             self.chain_commitments.insert(*from, chain);
         }
-        for (from, direct) in &received.direct {
-            let part: TransmitInitZeroSharePhase2to4 = decoded(*from, direct)?;
-            setup::between(*from, self.me, &part.parties)?;
-            self.zero_commitments.push(part);
-        }
+        self.zero_commitments = setup::zero_commitments(self.me, &received)?;
         let proof = self.proof.take().ok_or_else(|| Fault::ourselves("no proof was made"))?;
         let (zero, mul, chain) = self.session()?.phase3()?;
         let broadcast = encoded(&(proof, chain))?.to_vec();
@@ -109,14 +104,7 @@ impl KeyGeneration {
             chain.insert(part.sender_index, part);
             proofs.push(proof);
         }
-        let (mut zero, mut mul) = (Vec::new(), Vec::new());
-        for (from, direct) in &received.direct {
-            let (zero_part, mul_part): ThirdDirect = decoded(*from, direct)?;
-            setup::between(*from, self.me, &zero_part.parties)?;
-            setup::between(*from, self.me, &mul_part.parties)?;
-            zero.push(zero_part);
-            mul.push(mul_part);
-        }
+        let (zero, mul) = setup::openings(self.me, &received)?;
         let commitments = core::mem::take(&mut self.chain_commitments).into_iter();
         let chain_commitments = commitments.map(|(_, part)| (part.sender_index, part)).collect();
         let session =

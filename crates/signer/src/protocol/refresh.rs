@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dkls23::protocols::PartyIndex;
 use dkls23::protocols::dkg::{
     KeepInitMulPhase3to4, KeepInitZeroSharePhase2to3, KeepInitZeroSharePhase3to4, ProofCommitment,
-    TransmitInitMulPhase3to4, TransmitInitZeroSharePhase2to4, TransmitInitZeroSharePhase3to4,
+    TransmitInitZeroSharePhase2to4,
 };
 use k256_0_14::{Scalar, Secp256k1};
 use zeroize::Zeroizing;
@@ -36,8 +36,6 @@ pub struct Refresh {
     mul_third: BTreeMap<PartyIndex, KeepInitMulPhase3to4<Secp256k1>>,
     share: Option<KeyShare>,
 }
-
-type ThirdDirect = (TransmitInitZeroSharePhase3to4, TransmitInitMulPhase3to4<Secp256k1>);
 
 impl Refresh {
     /// Begins. `id` names this one attempt.
@@ -85,11 +83,7 @@ impl Refresh {
             let commitment: Commitment = decoded(*from, broadcast)?;
             self.commitments.insert(*from, commitment);
         }
-        for (from, direct) in &received.direct {
-            let part: TransmitInitZeroSharePhase2to4 = decoded(*from, direct)?;
-            setup::between(*from, self.me, &part.parties)?;
-            self.zero_commitments.push(part);
-        }
+        self.zero_commitments = setup::zero_commitments(self.me, received)?;
         let proof = self.proof.take().ok_or_else(|| Fault::ourselves("no proof was made"))?;
         let (zero_kept, zero, mul_kept, mul) =
             self.old.party.refresh_complete_phase3(&self.id, &self.zero_second);
@@ -111,14 +105,7 @@ impl Refresh {
             setup::kept_word(*from, &self.commitments, &proof)?;
             proofs.push(proof);
         }
-        let (mut zero, mut mul) = (Vec::new(), Vec::new());
-        for (from, direct) in &received.direct {
-            let (zero_part, mul_part): ThirdDirect = decoded(*from, direct)?;
-            setup::between(*from, self.me, &zero_part.parties)?;
-            setup::between(*from, self.me, &mul_part.parties)?;
-            zero.push(zero_part);
-            mul.push(mul_part);
-        }
+        let (zero, mul) = setup::openings(self.me, received)?;
         let party = self.old.party.refresh_complete_phase4(
             &self.id,
             &self.correction,

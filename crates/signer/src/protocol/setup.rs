@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dkls23::protocols::dkg::ProofCommitment;
+use dkls23::protocols::dkg::{
+    ProofCommitment, TransmitInitMulPhase3to4, TransmitInitZeroSharePhase2to4,
+    TransmitInitZeroSharePhase3to4,
+};
 use dkls23::protocols::{PartiesMessage, PartyIndex};
 use k256_0_14::{Scalar, Secp256k1};
 use serde::Serialize;
@@ -17,6 +20,9 @@ use super::share::KeyShare;
 /// What a member says of its part before it has heard of any other's.
 pub(super) type Commitment = [u8; 32];
 pub(super) type Commitments = BTreeMap<MemberIndex, Commitment>;
+
+type Opening = (TransmitInitZeroSharePhase3to4, TransmitInitMulPhase3to4<Secp256k1>);
+type Openings = (Vec<TransmitInitZeroSharePhase3to4>, Vec<TransmitInitMulPhase3to4<Secp256k1>>);
 
 type Direct = BTreeMap<MemberIndex, Zeroizing<Vec<u8>>>;
 
@@ -77,6 +83,33 @@ pub(super) fn direct_pairs<A: Serialize, B: Serialize>(
         Ok((receiver.into(), encoded(&(part, other))?))
     };
     first.iter().map(pair).collect()
+}
+
+/// What each other member committed to in its zero shares with us.
+pub(super) fn zero_commitments(
+    me: MemberIndex,
+    received: &Received,
+) -> Result<Vec<TransmitInitZeroSharePhase2to4>, Fault> {
+    let read = |(from, bytes): (&MemberIndex, &Zeroizing<Vec<u8>>)| {
+        let part: TransmitInitZeroSharePhase2to4 = decoded(*from, bytes)?;
+        between(*from, me, &part.parties)?;
+        Ok(part)
+    };
+    received.direct.iter().map(read).collect()
+}
+
+/// What each other member opens to us in the third round: its zero shares, and its part of the
+/// multiplication.
+pub(super) fn openings(me: MemberIndex, received: &Received) -> Result<Openings, Fault> {
+    let (mut zero, mut mul) = (Vec::new(), Vec::new());
+    for (from, bytes) in &received.direct {
+        let (zero_part, mul_part): Opening = decoded(*from, bytes)?;
+        between(*from, me, &zero_part.parties)?;
+        between(*from, me, &mul_part.parties)?;
+        zero.push(zero_part);
+        mul.push(mul_part);
+    }
+    Ok((zero, mul))
 }
 
 /// A part names its sender itself; it is to be the one that the connection names.
